@@ -1,0 +1,159 @@
+import pg from 'pg'
+import type { PoolClient, QueryConfig } from 'pg'
+import { POOL_EVENTS } from '../nodes/connections.ts'
+import type { ConnectionCounts, Connections } from '../nodes/connections.ts'
+import { readQueryArguments } from '../nodes/query-arguments.ts'
+import { currentScope } from './context.ts'
+import type { Core } from './core.ts'
+import { ScopedClient, settleCallback } from './scoped-client.ts'
+import type { Scope } from './scope.ts'
+import type { CallOptions, RoutedResult, Statement } from './statement.ts'
+import { EXECUTE } from './statement.ts'
+
+/** `query` of `pg.Pool` without its overloads, which cannot be declared again in a subclass. */
+type PlainQuery = (this: pg.Pool, ...args: unknown[]) => Promise<unknown>
+const plainQuery = pg.Pool.prototype.query as unknown as PlainQuery
+
+const AFTER_END = 'Cannot use a pool after calling end on the pool'
+
+/**
+ * A `pg.Pool` to its user, in front of the cluster's nodes. It holds no connections of its own:
+ * counts and events are those of the nodes' connections, `end()` ends its use of them.
+ */
+export abstract class ClusterPool extends pg.Pool {
+  readonly #core: Core
+  readonly #connections: readonly Connections[]
+
+  constructor(core: Core, connections: readonly Connections[], max: number) {
+    const { idleTimeoutMs, maxLifetimeMs, connectTimeoutMs } = core.config.primary
+    super({
+      max,
+      idleTimeoutMillis: idleTimeoutMs,
+      maxLifetimeSeconds: maxLifetimeMs / 1000,
+      connectionTimeoutMillis: connectTimeoutMs,
+      allowExitOnIdle: true,
+    })
+    this.#core = core
+    this.#connections = connections
+    for (const source of connections) {
+      for (const event of POOL_EVENTS) source.on(event, (...args) => this.#forward(event, args))
+    }
+  }
+
+  protected get core(): Core {
+    return this.#core
+  }
+
+  /** A client for statements of its own, outside scopes. */
+  protected abstract lend(): Promise<PoolClient>
+  /** Runs one statement outside scopes. */
+  protected abstract serve(config: QueryConfig, options: CallOptions & { asPool?: boolean }): Promise<RoutedResult>
+  /** The client for the same inside a scope, or an error when the scope does not allow it. */
+  protected abstract lendIn(scope: Scope): ScopedClient
+  /** Runs a statement of a model inside a scope. */
+  protected abstract executeIn(scope: Scope, statement: Statement): Promise<RoutedResult>
+
+  override connect(...args: never[]): never {
+    const [callback] = args as unknown as [ConnectCallback?]
+    const client = this.#connect()
+    if (callback === undefined) return client as never
+    client.then(
+      (lent) => process.nextTick(callback, undefined, lent, (error?: Error) => lent.release(error)),
+      (error: Error) => process.nextTick(callback, error, undefined, () => {}),
+    )
+    return undefined as never
+  }
+
+  override query(...args: never[]): never {
+    if (typeof args[0] === 'function') return plainQuery.apply(this, args) as never
+    let call: ReturnType<typeof readQueryArguments>
+    try {
+      call = readQueryArguments(args)
+    } catch (error) {
+      const callback = (args as unknown[]).find((argument) => typeof argument === 'function')
+      return settle(Promise.reject(error as Error), callback as QueryCallback | undefined) as never
+    }
+    // What pg does with a query object is right here too: it asks connect() for the client.
+    if ('submittable' in call) return plainQuery.apply(this, args) as never
+    return settle(this.#query(call.config), call.callback as QueryCallback | undefined) as never
+  }
+
+  override end(...args: never[]): never {
+    const [callback] = args as unknown as [((error?: Error) => void)?]
+    return settle(this.#end(), callback) as never
+  }
+
+  /** How models run a statement; see `Executor`. */
+  async [EXECUTE](statement: Statement, options: CallOptions = {}): Promise<RoutedResult> {
+    const scope = currentScope(this.core)
+    if (scope !== undefined) return this.executeIn(scope, statement)
+    return this.serve(toConfig(statement), options)
+  }
+
+  get counts(): ConnectionCounts {
+    const sum = (of: keyof ConnectionCounts): number =>
+      this.#connections.reduce((total, { counts }) => total + counts[of], 0)
+    return {
+      totalCount: sum('totalCount'),
+      idleCount: sum('idleCount'),
+      waitingCount: sum('waitingCount'),
+      expiredCount: sum('expiredCount'),
+    }
+  }
+
+  async #connect(): Promise<PoolClient> {
+    if (this.ending) throw new Error(AFTER_END)
+    const scope = currentScope(this.core)
+    return scope === undefined ? this.lend() : (this.lendIn(scope) as unknown as PoolClient)
+  }
+
+  async #query(config: QueryConfig): Promise<unknown> {
+    if (this.ending) throw new Error(AFTER_END)
+    const scope = currentScope(this.core)
+    if (scope === undefined) return this.serve(config, { asPool: true })
+    const client = this.lendIn(scope)
+    try {
+      return await client.query(config)
+    } finally {
+      client.release()
+    }
+  }
+
+  async #end(): Promise<void> {
+    if (this.ending) throw new Error('Called end on pool more than once')
+    const state = this as { ending: boolean; ended: boolean }
+    state.ending = true
+    await Promise.all(this.#connections.map((connections) => connections.renew()))
+    state.ended = true
+  }
+
+  #forward(event: (typeof POOL_EVENTS)[number], args: unknown[]): void {
+    // An 'error' event without a listener would end the process.
+    if (event !== 'error' || this.listenerCount('error') > 0) this.emit(event, ...args)
+  }
+}
+
+// pg declares the counts as fields, which a subclass may not turn into accessors by the language's own means.
+for (const name of ['totalCount', 'idleCount', 'waitingCount', 'expiredCount'] as const) {
+  Object.defineProperty(ClusterPool.prototype, name, {
+    get(this: ClusterPool) {
+      return this.counts[name]
+    },
+  })
+}
+
+type ConnectCallback = (error: Error | undefined, client: PoolClient | undefined, done: (error?: Error) => void) => void
+type QueryCallback = (error: Error | undefined, result?: unknown) => void
+
+const settle = <T>(result: Promise<T>, callback: QueryCallback | undefined): Promise<T> | undefined => {
+  if (callback === undefined) return result
+  settleCallback(result, callback)
+  return undefined
+}
+
+/** A model's statement as `pg` takes it. */
+export const toConfig = ({ text, values, name }: Statement): QueryConfig => ({
+  text,
+  ...(values === undefined ? {} : { values: [...values] }),
+  ...(name === undefined ? {} : { name }),
+})

@@ -1,0 +1,145 @@
+import type { Pool } from 'pg'
+import { loadConfig } from '../config/load.ts'
+import type { ClusterConfigInput } from '../config/types.ts'
+import { InvalidArgumentError } from '../errors.ts'
+import type { PoolOptions } from '../nodes/options.ts'
+import { closeCore } from './close.ts'
+import type { CloseOptions } from './close.ts'
+import { within } from './context.ts'
+import { Core } from './core.ts'
+import type { EventSource } from './events.ts'
+import { ReaderPool } from './reader-pool.ts'
+import { runSnapshot } from './snapshot.ts'
+import type { SnapshotOptions } from './snapshot.ts'
+import type { Executor, PageReader, Target } from './statement.ts'
+import { statusOf } from './status.ts'
+import type { ClusterStatus } from './status.ts'
+import { runTransaction } from './transaction.ts'
+import type { TransactionOptions } from './transaction.ts'
+import { verifyCluster } from './verify.ts'
+import type { VerifiedNode } from './verify.ts'
+import { WriterPool } from './writer-pool.ts'
+
+/** What `connect()` takes. */
+export interface ConnectOptions {
+  /** The environment of the file. @defaultValue `DB_ENV`, else `NODE_ENV` when the file has it, else `development` */
+  readonly env?: string
+  /** A configuration file's path, or the configuration itself. @defaultValue `DB_CONFIG`, else `database.yml` */
+  readonly config?: string | ClusterConfigInput
+  /** Options of `pg.Pool` for the connections of every node, such as `onConnect` and `maxUses`. */
+  readonly pool?: PoolOptions
+}
+
+/**
+ * One primary and its replicas. Statements go through `writer`, `reader` and the models; the
+ * cluster itself opens scopes and tells how the nodes are.
+ *
+ * @example
+ * ```ts
+ * const cluster = connect()
+ * await cluster.transaction(async () => {
+ *   const post = await PostCommand.create({ title: 'Hello' })
+ *   await cluster.writer.query('NOTIFY posts')
+ * })
+ * await cluster.close()
+ * ```
+ */
+export class Cluster {
+  /** A `pg.Pool` whose statements all go to the primary. */
+  readonly writer: Pool & Executor
+  /** A `pg.Pool` whose statements go to the replicas in turn, and may not write. */
+  readonly reader: Pool & Executor & PageReader
+  readonly #core: Core
+  readonly #onClose: (cluster: Cluster) => void
+  #closing: Promise<void> | undefined
+
+  /** @internal Use `connect()`. */
+  constructor(options: ConnectOptions, onClose: (cluster: Cluster) => void) {
+    const { pool = {}, ...source } = options
+    this.#core = new Core(loadConfig(source), pool)
+    this.#onClose = onClose
+    this.writer = new WriterPool(this.#core) as Pool & Executor
+    this.reader = new ReaderPool(this.#core) as Pool & Executor & PageReader
+  }
+
+  /** Changes of the nodes' health, and statements when somebody listens. */
+  get events(): EventSource {
+    return this.#core.events
+  }
+
+  /**
+   * The share of reads that replicas serve, 0 to 1: kill switch, gradual roll-out and shadow mode.
+   * At 0 the primary serves everything, and `query` events still tell in `shadow` which replica
+   * would have.
+   */
+  get replicaShare(): number {
+    return this.#core.router.share
+  }
+
+  set replicaShare(share: number) {
+    if (!(share >= 0 && share <= 1)) throw new InvalidArgumentError(`replicaShare must be between 0 and 1, not ${share}`)
+    this.#core.router.share = share
+  }
+
+  /**
+   * Runs a function in one transaction on the primary. Models and pools used inside join it, reads
+   * included; a nested `transaction()` is a savepoint. Commits when the function's promise
+   * resolves, rolls back when it rejects.
+   *
+   * @throws WriteOutcomeUnknownError when the connection is lost during COMMIT
+   * @throws TransactionRolledBackError when a failed statement's error was caught inside
+   * @throws DeadlineExceededError after `timeoutMs`
+   */
+  transaction<T>(fn: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return runTransaction(this.#core, fn, options)
+  }
+
+  /**
+   * Runs a function in one REPEATABLE READ, READ ONLY transaction on one replica, so that all its
+   * reads see the same state.
+   *
+   * @throws ScopeNestingError for a write inside it
+   */
+  snapshot<T>(fn: () => Promise<T>, options: SnapshotOptions = {}): Promise<T> {
+    return runSnapshot(this.#core, fn, options)
+  }
+
+  /**
+   * Sends the reads of a function, and of everything it calls, to one node, to the nodes of one
+   * tag, or to one role.
+   *
+   * @throws UnknownNodeError when nothing has this name
+   */
+  async using<T>(target: Target, fn: () => Promise<T>): Promise<T> {
+    const core = this.#core
+    core.assertOpen()
+    core.nodesFor(target)
+    return within({ core, using: target }, fn)
+  }
+
+  /**
+   * Asks every server who it is: the master must not be in recovery, each replica must be, and all
+   * must have one system identifier.
+   *
+   * @throws ClusterVerificationError that names each node that is wrong
+   */
+  verify(): Promise<VerifiedNode[]> {
+    return verifyCluster(this.#core)
+  }
+
+  /** What this process knows of its nodes; asks no server. */
+  status(): ClusterStatus {
+    return statusOf(this.#core)
+  }
+
+  /** Refuses new work, lets running work finish within `timeoutMs`, then closes all connections. Calling it again waits for the same. */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= closeCore(this.#core, options).finally(() => this.#onClose(this))
+    return this.#closing
+  }
+
+  /** Alias of {@link Cluster.close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

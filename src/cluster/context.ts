@@ -1,0 +1,40 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Core } from './core.ts'
+import type { Scope } from './scope.ts'
+import type { Target } from './statement.ts'
+
+/** What holds for the code that runs now: innermost first, one entry per scope or override. */
+interface Frame {
+  readonly core: Core
+  readonly scope?: Scope
+  readonly using?: Target
+  readonly parent: Frame | undefined
+}
+
+const frames = new AsyncLocalStorage<Frame>()
+
+/** The innermost transaction or snapshot of this cluster around the caller. */
+export const currentScope = (core: Core): Scope | undefined => {
+  let frame = frames.getStore()
+  while (frame !== undefined) {
+    if (frame.core === core && frame.scope !== undefined) return frame.scope
+    frame = frame.parent
+  }
+  return undefined
+}
+
+/** The innermost `using()` of this cluster around the caller. */
+export const currentTarget = (core: Core): Target | undefined => {
+  let frame = frames.getStore()
+  while (frame !== undefined) {
+    if (frame.core === core && frame.using !== undefined) return frame.using
+    frame = frame.parent
+  }
+  return undefined
+}
+
+/** Runs a function with a scope or an override around it. */
+export const within = <T>(
+  entry: { readonly core: Core; readonly scope: Scope } | { readonly core: Core; readonly using: Target },
+  fn: () => T,
+): T => frames.run({ ...entry, parent: frames.getStore() }, fn)

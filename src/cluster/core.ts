@@ -1,0 +1,103 @@
+import { EventEmitter } from 'node:events'
+import { LIMITS } from '../config/limits.ts'
+import type { ClusterConfig, NodeConfig } from '../config/types.ts'
+import { ClusterClosedError, ConfigError, UnknownNodeError } from '../errors.ts'
+import { Node } from '../nodes/node.ts'
+import type { PoolOptions } from '../nodes/options.ts'
+import { createBalancer } from '../routing/balancers.ts'
+import { Router } from '../routing/router.ts'
+import { publish } from './events.ts'
+import type { ClusterEvents, EventSource, NodeEvent } from './events.ts'
+import type { Target } from './statement.ts'
+
+/** What the parts of a cluster share: its nodes, its rules, its events and whether it is open. */
+export class Core {
+  readonly config: ClusterConfig
+  readonly primary: Node
+  readonly replicas: readonly Node[]
+  readonly router: Router<Node>
+  readonly events: EventSource = new EventEmitter<ClusterEvents>()
+  state: 'open' | 'closing' | 'closed' = 'open'
+
+  constructor(config: ClusterConfig, pool: PoolOptions) {
+    this.config = config
+    const open = (node: NodeConfig): Node =>
+      new Node(node, { pool, quarantine: LIMITS.quarantine, onChange: (changed) => this.#changed(changed) })
+    this.primary = open(config.primary)
+    this.replicas = config.replicas.map(open)
+    this.router = new Router({
+      primary: this.primary,
+      replicas: this.replicas,
+      balancer: createBalancer(config.settings.balancing),
+    })
+    this.router.share = config.settings.replicaShare
+  }
+
+  get nodes(): readonly Node[] {
+    return [this.primary, ...this.replicas]
+  }
+
+  /** @throws ClusterClosedError when the cluster takes no new work */
+  assertOpen(): void {
+    if (this.state !== 'open') throw new ClusterClosedError()
+  }
+
+  /**
+   * The nodes that a target means.
+   *
+   * @throws UnknownNodeError when there is none
+   */
+  nodesFor(target: Target): readonly Node[] {
+    if (target === 'primary') return [this.primary]
+    if (target === 'replica') return this.replicas
+    const named = this.nodes.filter(({ name }) => name === target)
+    const found = named.length > 0 ? named : this.nodes.filter(({ tags }) => tags.includes(target))
+    if (found.length > 0) return found
+    const tags = this.nodes.flatMap((node) => node.tags)
+    throw new UnknownNodeError(target, [
+      ...new Set(['primary', 'replica', ...this.nodes.map(({ name }) => name), ...tags]),
+    ])
+  }
+
+  /**
+   * A replica that refuses us for good is not a missing replica: when all do, the mistake must not
+   * hide behind a primary that answers in their place.
+   *
+   * @throws ConfigError when every replica is configured wrongly
+   */
+  assertNotMisconfigured(): void {
+    if (this.replicas.length === 0) return
+    if (!this.replicas.every(({ health }) => health.cause === 'misconfigured')) return
+    throw new ConfigError(
+      this.replicas.map(({ name, lastError }) => ({
+        message: `the server refused the connection (${describeFailure(lastError)}): check user, password, database and TLS`,
+        path: name,
+      })),
+      { cause: this.replicas[0]?.lastError },
+    )
+  }
+
+  #changed(node: Node): void {
+    this.router.invalidate()
+    const { cause, until } = node.health
+    publish(this.events, 'node', {
+      node: node.name,
+      role: node.role,
+      state: STATES[cause],
+      quarantineMs: Math.max(0, Math.round(until - performance.now())),
+      error: node.lastError && describeFailure(node.lastError),
+    })
+  }
+}
+
+const STATES: Record<Node['health']['cause'], NodeEvent['state']> = {
+  none: 'healthy',
+  unreachable: 'quarantined',
+  misconfigured: 'misconfigured',
+}
+
+/** A failure in one word that holds no secret: its code, else its class. */
+export const describeFailure = (error: Error | undefined): string => {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : (error?.name ?? 'unknown')
+}

@@ -1,0 +1,71 @@
+import { DeadlineExceededError, InvalidArgumentError } from '../errors.ts'
+import type { CallOptions } from './statement.ts'
+
+/** The limit of one call, for everything that it does. */
+export class Deadline {
+  readonly #timeoutMs: number | undefined
+  readonly #endsAt: number
+  readonly #signal: AbortSignal | undefined
+
+  /**
+   * @throws InvalidArgumentError for a time that is no positive number
+   * @throws the signal's reason when it is aborted already
+   */
+  constructor({ timeoutMs, signal }: Pick<CallOptions, 'timeoutMs' | 'signal'>) {
+    if (timeoutMs !== undefined && !(timeoutMs > 0)) {
+      throw new InvalidArgumentError(`timeoutMs must be a positive number of milliseconds, not ${timeoutMs}`)
+    }
+    signal?.throwIfAborted()
+    this.#timeoutMs = timeoutMs
+    this.#endsAt = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs
+    this.#signal = signal
+  }
+
+  /**
+   * Settles as the work does, or rejects when the time is over or the signal aborts.
+   *
+   * @param abandon - called once in the latter case, to end what still runs
+   */
+  race<T>(work: Promise<T>, abandon: () => void): Promise<T> {
+    const signal = this.#signal
+    const timeoutMs = this.#timeoutMs
+    if (timeoutMs === undefined && signal === undefined) return work
+    return new Promise((resolve, reject) => {
+      const stop = (reason: unknown): void => {
+        settle()
+        abandon()
+        reject(reason as Error)
+      }
+      const onAbort = (): void => stop(signal?.reason)
+      let settled = false
+      const expire = (): void => {
+        // After a stall of the event loop the timer fires before the answer, which has long been
+        // there, is read: one more turn before it counts.
+        if (timeoutMs !== undefined) setImmediate(() => settled || stop(new DeadlineExceededError(timeoutMs)))
+      }
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(expire, Math.min(Math.max(0, this.#endsAt - performance.now()), LONGEST_TIMER_MS))
+      const settle = (): void => {
+        settled = true
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      work.then(
+        (value) => {
+          settle()
+          resolve(value)
+        },
+        (error: unknown) => {
+          settle()
+          reject(error as Error)
+        },
+      )
+    })
+  }
+}
+
+/** Longer ones fire at once: the delay is a signed 32-bit number. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1

@@ -1,0 +1,61 @@
+import { channel } from 'node:diagnostics_channel'
+import { EventEmitter } from 'node:events'
+import type { Routing } from './statement.ts'
+
+/** A change of a node's health; sent once per change, never per failure. */
+export interface NodeEvent {
+  readonly node: string
+  readonly role: 'primary' | 'replica'
+  readonly state: 'healthy' | 'quarantined' | 'misconfigured'
+  /** For how long the node is left alone, in milliseconds; 0 when healthy. */
+  readonly quarantineMs: number
+  /** The failure's code or class, never its text: that may name users and databases. */
+  readonly error: string | undefined
+}
+
+/** One statement of a pool or a model. */
+export interface QueryEvent extends Routing {
+  /** From the call to the answer, in milliseconds: checkout, connect, statement and retries. */
+  readonly durationMs: number
+  readonly outcome: 'ok' | 'error'
+  /** The replica that would have served it, when `replica_share` kept it on the primary. */
+  readonly shadow: string | undefined
+}
+
+/** The events of a cluster. */
+export interface ClusterEvents {
+  /** A node failed, came back or turned out to be configured wrongly. */
+  node: [event: NodeEvent]
+  /** A statement was answered. Costs nothing while nobody listens. */
+  query: [event: QueryEvent]
+}
+
+/** The names under which the same events are published through `node:diagnostics_channel`. */
+export const CHANNELS = { node: 'segregato:node', query: 'segregato:query' } as const
+
+const channels = { node: channel(CHANNELS.node), query: channel(CHANNELS.query) }
+
+/** An emitter whose listeners cannot break routing. */
+export type EventSource = EventEmitter<ClusterEvents>
+
+/** Whether anybody would hear an event of this name. */
+export const isObserved = (events: EventSource, name: keyof ClusterEvents): boolean =>
+  events.listenerCount(name) > 0 || channels[name].hasSubscribers
+
+/** Sends an event to listeners and subscribers. A listener's error is thrown outside the call that caused the event. */
+export const publish = <Name extends keyof ClusterEvents>(
+  events: EventSource,
+  name: Name,
+  ...args: ClusterEvents[Name]
+): void => {
+  channels[name].publish(args[0])
+  for (const listener of events.rawListeners(name)) {
+    try {
+      ;(listener as (...values: unknown[]) => void)(...args)
+    } catch (error) {
+      process.nextTick(() => {
+        throw error
+      })
+    }
+  }
+}

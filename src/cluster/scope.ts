@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto'
+import type { PoolClient, QueryConfig, QueryResult } from 'pg'
+import { LIMITS } from '../config/limits.ts'
+import { ScopeEndedError, StrictReadModelError } from '../errors.ts'
+import { refusedByServer } from '../nodes/client.ts'
+import { whenEnded } from '../nodes/query-arguments.ts'
+import type { SubmittableQuery } from '../nodes/query-arguments.ts'
+import { refusedInSavepoint } from '../sql/read-guard.ts'
+import { Gate } from './gate.ts'
+import type { RoutedResult, Routing } from './statement.ts'
+
+/** The isolation levels of PostgreSQL that differ from one another. */
+export const ISOLATIONS = ['read committed', 'repeatable read', 'serializable'] as const
+export type Isolation = (typeof ISOLATIONS)[number]
+
+/** What a scope is, for its statements and for what may be nested in it. */
+export interface ScopeFacts {
+  readonly kind: 'transaction' | 'snapshot'
+  readonly routing: Routing
+  readonly readOnly: boolean
+  readonly isolation: Isolation | undefined
+}
+
+/** A nested transaction that the caller ends. */
+export interface Nested {
+  readonly scope: Scope
+  /** Keeps what it did. Rejects when a statement of it had failed; then it must be rolled back. */
+  release(): Promise<void>
+  rollback(): Promise<void>
+}
+
+/**
+ * One transaction on one connection. Everything inside a `transaction()` or `snapshot()` runs
+ * through it, one statement at a time; a nested scope is a savepoint that keeps the others out
+ * until it ends.
+ */
+export class Scope {
+  readonly facts: ScopeFacts
+  readonly #client: PoolClient
+  readonly #parent: Scope | undefined
+  readonly #gate = new Gate(LIMITS.scopeBusyMs)
+  readonly #names: { next: number }
+  #ended = false
+
+  constructor(client: PoolClient, facts: ScopeFacts, parent?: Scope) {
+    this.#client = client
+    this.facts = facts
+    this.#parent = parent
+    this.#names = parent === undefined ? { next: 1 } : parent.#names
+  }
+
+  /** Whether this scope or one around it has ended. */
+  get hasEnded(): boolean {
+    return this.#ended || (this.#parent?.hasEnded ?? false)
+  }
+
+  /** Whether `scope` is this one or inside it. */
+  contains(scope: Scope | undefined): boolean {
+    return scope !== undefined && (scope === this || this.contains(scope.#parent))
+  }
+
+  /** Runs a statement that may write. */
+  execute(config: QueryConfig): Promise<RoutedResult> {
+    return this.#inTurn(async () => this.#routed(await this.#client.query(config)))
+  }
+
+  /**
+   * Runs a statement that may not write. In a read-write transaction it runs under a savepoint with
+   * `transaction_read_only` on, so that the server refuses what it would refuse on a replica, and
+   * the transaction goes on afterwards. A statement that cannot write needs none of that.
+   */
+  read(config: QueryConfig, cannotWrite = false): Promise<RoutedResult> {
+    if (this.facts.readOnly || cannotWrite) {
+      return this.#inTurn(async () => {
+        try {
+          return this.#routed(await this.#client.query(config))
+        } catch (error) {
+          throw refusedByServer(error as Error, config.text)
+        }
+      })
+    }
+    return this.#inTurn(() => this.#readOnlySavepoint(config))
+  }
+
+  /** Runs a query object of `pg` to its end. */
+  submit(query: SubmittableQuery): Promise<void> {
+    return this.#inTurn(
+      () =>
+        new Promise((resolve) => {
+          whenEnded(query, resolve)
+          this.#client.query(query)
+        }),
+    )
+  }
+
+  /** Opens a nested transaction that keeps all other statements of this scope waiting until it ends. */
+  async nest(options: { readonly readOnly: boolean; readonly byClient?: boolean }): Promise<Nested> {
+    this.#assertLive()
+    const leave = await this.#gate.enter()
+    const savepoint = this.#savepoint()
+    const readOnly = this.facts.readOnly || options.readOnly
+    try {
+      this.#assertLive()
+      await this.#client.query(readOnly && !this.facts.readOnly ? readOnlySavepoint(savepoint) : `SAVEPOINT ${savepoint}`)
+    } catch (error) {
+      leave()
+      throw error
+    }
+    if (options.byClient) this.#gate.heldByClient()
+    const scope = new Scope(this.#client, { ...this.facts, readOnly }, this)
+    const end = (sql: string): Promise<void> => scope.end(sql).then(() => undefined)
+    return {
+      scope,
+      release: () => end(`RELEASE SAVEPOINT ${savepoint}`).then(leave),
+      rollback: () => end(rollbackTo(savepoint)).finally(leave),
+    }
+  }
+
+  /**
+   * Ends the scope with a last statement. What was sent before is awaited, what still waits for its
+   * turn is refused.
+   */
+  end(sql: string): Promise<QueryResult> {
+    this.#ended = true
+    return this.#gate.run(() => this.#client.query(sql))
+  }
+
+  /** Ends the scope without a last statement: the connection is gone or given up. */
+  abandon(): void {
+    this.#ended = true
+  }
+
+  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    this.#assertLive()
+    return this.#gate.run(() => {
+      this.#assertLive()
+      return task()
+    })
+  }
+
+  async #readOnlySavepoint(config: QueryConfig): Promise<RoutedResult> {
+    const refused = refusedInSavepoint(config.text, config.values)
+    if (refused !== undefined) throw new StrictReadModelError(refused)
+    const savepoint = this.#savepoint()
+    const client = this.#client
+    await client.query(readOnlySavepoint(savepoint))
+    try {
+      const result = await client.query(config)
+      await client.query(`RELEASE SAVEPOINT ${savepoint}`)
+      return this.#routed(result)
+    } catch (error) {
+      // The failure that counts is the read's; if this one fails too, the connection is gone.
+      await client.query(rollbackTo(savepoint)).catch(() => undefined)
+      throw refusedByServer(error as Error, config.text)
+    }
+  }
+
+  #savepoint(): string {
+    return `${SAVEPOINT_PREFIX}_${this.#names.next++}`
+  }
+
+  #routed(result: QueryResult): RoutedResult {
+    return Object.assign(result, { routing: this.facts.routing })
+  }
+
+  #assertLive(): void {
+    if (this.hasEnded) throw new ScopeEndedError(this.facts.kind)
+  }
+}
+
+/** Not to be guessed: a text that could name a savepoint could release it, and its read-only state with it. */
+const SAVEPOINT_PREFIX = `segregato_${randomBytes(6).toString('hex')}`
+
+/** PostgreSQL restores the access mode of the outer transaction when the savepoint is released. */
+const readOnlySavepoint = (name: string): string =>
+  `SAVEPOINT ${name}; SET LOCAL transaction_read_only = on`
+
+const rollbackTo = (name: string): string => `ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`

@@ -1,0 +1,76 @@
+import type { QueryResult, QueryResultRow } from 'pg'
+
+/** One statement as models compile it. */
+export interface Statement {
+  readonly text: string
+  readonly values?: readonly unknown[]
+  /** Sent as a prepared statement of this name where the node allows it. */
+  readonly name?: string
+  /**
+   * Compiled from a model's own calls with no raw SQL in it, so that it cannot write: inside a
+   * read-write transaction it runs without the read-only savepoint that other reads get.
+   */
+  readonly structured?: boolean
+}
+
+/** Where reads may go: a node's name, a tag, or one of the two roles. */
+export type Target = 'primary' | 'replica' | (string & {})
+
+/** What a caller may say about one call. */
+export interface CallOptions {
+  /** The node, tag or role that serves it; for reads outside scopes only. */
+  readonly using?: Target | undefined
+  /** The time for the whole call, in milliseconds: checkout, connect, statement and retries. No limit by default. */
+  readonly timeoutMs?: number | undefined
+  /** Ends the call early; a running statement is cancelled on the server. */
+  readonly signal?: AbortSignal | undefined
+  /** How far behind the primary a replica may be to serve this read, in milliseconds. */
+  readonly maxLagMs?: number | undefined
+}
+
+/** Why a node was chosen. */
+export const ROUTE_REASONS = [
+  'write',
+  'balanced',
+  'retry',
+  'using',
+  'replica-share',
+  'no-replica',
+  'transaction',
+  'snapshot',
+] as const
+export type RouteReason = (typeof ROUTE_REASONS)[number]
+
+/** Where a statement ran and why. */
+export interface Routing {
+  readonly node: string
+  readonly role: 'primary' | 'replica'
+  readonly reason: RouteReason
+  /** How far the node was behind the primary, in milliseconds, when that is known. */
+  readonly lagMs: number | undefined
+  /** Milliseconds spent waiting for a replica to catch up. */
+  readonly waitedMs: number
+}
+
+/** A result of `pg` with the record of where it came from. */
+export interface RoutedResult<Row extends QueryResultRow = QueryResultRow> extends QueryResult<Row> {
+  readonly routing: Routing
+}
+
+/** The method of the cluster's pools by which models run statements. `Symbol.for`, so that duplicate installs share it. */
+export const EXECUTE: unique symbol = Symbol.for('segregato.execute') as never
+/** The method of the cluster's reader by which models read page by page. */
+export const PAGES: unique symbol = Symbol.for('segregato.pages') as never
+
+/** The part of `cluster.writer` and `cluster.reader` that models use. */
+export interface Executor {
+  [EXECUTE]<Row extends QueryResultRow>(statement: Statement, options?: CallOptions): Promise<RoutedResult<Row>>
+}
+
+/** The part of `cluster.reader` that streams use: memory holds one page. */
+export interface PageReader {
+  [PAGES]<Row extends QueryResultRow>(
+    statement: Statement,
+    options: CallOptions & { readonly pageSize: number },
+  ): AsyncGenerator<Row[], void, undefined>
+}

@@ -1,0 +1,57 @@
+import type { ConnectionCounts, Connections } from '../nodes/connections.ts'
+import type { Node } from '../nodes/node.ts'
+import type { Core } from './core.ts'
+
+/** What this process knows of one node; nothing is asked of the server. */
+export interface NodeStatus {
+  readonly node: string
+  readonly role: 'primary' | 'replica'
+  readonly host: string
+  readonly port: number
+  readonly tags: readonly string[]
+  readonly state: 'healthy' | 'quarantined' | 'misconfigured'
+  /** Milliseconds until the node is tried again; 0 when healthy. */
+  readonly quarantineMs: number
+  /** Failures since the last success. */
+  readonly failures: number
+  /** Connections for reading. */
+  readonly read: ConnectionCounts
+  /** Connections for writing; on the primary only. */
+  readonly write: ConnectionCounts | undefined
+}
+
+/** What this process knows of the cluster. */
+export interface ClusterStatus {
+  readonly state: 'open' | 'closing' | 'closed'
+  readonly environment: string | undefined
+  readonly replicaShare: number
+  readonly nodes: readonly NodeStatus[]
+}
+
+/** The present status. */
+export const statusOf = (core: Core): ClusterStatus => ({
+  state: core.state,
+  environment: core.config.environment,
+  replicaShare: core.router.share,
+  nodes: core.nodes.map(nodeStatus),
+})
+
+const nodeStatus = (node: Node): NodeStatus => {
+  const { host, port } = node.config
+  const { cause, failures, until } = node.health
+  const quarantineMs = Math.max(0, Math.round(until - performance.now()))
+  return {
+    node: node.name,
+    role: node.role,
+    host,
+    port,
+    tags: node.tags,
+    state: cause === 'misconfigured' ? cause : quarantineMs > 0 ? 'quarantined' : 'healthy',
+    quarantineMs,
+    failures,
+    read: countsOf(node.read),
+    write: node.write && countsOf(node.write),
+  }
+}
+
+const countsOf = ({ counts }: Connections): ConnectionCounts => counts

@@ -1,0 +1,135 @@
+import { InvalidArgumentError, ScopeNestingError, TransactionRolledBackError, WriteOutcomeUnknownError } from '../errors.ts'
+import { isOutcomeUnknown } from '../routing/failures.ts'
+import { currentScope, within } from './context.ts'
+import type { Core } from './core.ts'
+import { Deadline } from './deadline.ts'
+import type { Lease } from './lease.ts'
+import { ISOLATIONS, Scope } from './scope.ts'
+import type { Isolation } from './scope.ts'
+import { leaseWriter } from './serve-write.ts'
+import { settingsStatement } from './settings.ts'
+import type { Settings } from './settings.ts'
+
+/** How a transaction runs. */
+export interface TransactionOptions {
+  /** @defaultValue the server's `default_transaction_isolation` */
+  readonly isolation?: Isolation
+  /** The server refuses writes. @defaultValue `false` */
+  readonly readOnly?: boolean
+  /** The time for the whole transaction, in milliseconds. No limit by default. */
+  readonly timeoutMs?: number
+  /** Run-time parameters for this transaction only (`SET LOCAL`), such as a tenant for row-level security. */
+  readonly settings?: Settings
+}
+
+/** Runs a function in a transaction on the primary; inside another one, under a savepoint. */
+export const runTransaction = async <T>(
+  core: Core,
+  fn: () => Promise<T>,
+  options: TransactionOptions,
+): Promise<T> => {
+  checkIsolation(options.isolation)
+  const around = currentScope(core)
+  if (around !== undefined) return runNested(core, around, fn, options)
+  const deadline = new Deadline(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs })
+  const lease = await leaseWriter(core, deadline)
+  const scope = new Scope(lease.client, {
+    kind: 'transaction',
+    routing: { node: core.primary.name, role: 'primary', reason: 'transaction', lagMs: 0, waitedMs: 0 },
+    readOnly: options.readOnly ?? false,
+    isolation: options.isolation,
+  })
+  const giveUp = (): void => {
+    scope.abandon()
+    lease.abandon()
+  }
+  return deadline.race(runAndCommit(core, lease, scope, fn, options), giveUp)
+}
+
+const runAndCommit = async <T>(
+  core: Core,
+  lease: Lease,
+  scope: Scope,
+  fn: () => Promise<T>,
+  options: TransactionOptions,
+): Promise<T> => {
+  let value: T
+  try {
+    await lease.client.query(beginStatement(options))
+    const settings = settingsStatement(options.settings)
+    if (settings !== undefined) await lease.client.query(settings)
+    value = await within({ core, scope }, fn)
+  } catch (error) {
+    await rollback(lease, scope)
+    throw error
+  }
+  await commit(core, lease, scope)
+  return value
+}
+
+const commit = async (core: Core, lease: Lease, scope: Scope): Promise<void> => {
+  try {
+    const { command } = await scope.end('COMMIT')
+    lease.release()
+    if (command === 'ROLLBACK') throw new TransactionRolledBackError()
+  } catch (error) {
+    lease.release(error)
+    throw isOutcomeUnknown(error) ? new WriteOutcomeUnknownError(core.primary.name, { cause: error }) : error
+  }
+}
+
+/** The caller's error is the one that counts: a connection that cannot even roll back is destroyed. */
+const rollback = async (lease: Lease, scope: Scope): Promise<void> => {
+  try {
+    await scope.end('ROLLBACK')
+    lease.release()
+  } catch (error) {
+    lease.discard(error)
+  }
+}
+
+const runNested = async <T>(
+  core: Core,
+  around: Scope,
+  fn: () => Promise<T>,
+  { isolation, readOnly = false, settings, timeoutMs }: TransactionOptions,
+): Promise<T> => {
+  const { facts } = around
+  if (facts.kind === 'snapshot') {
+    throw new ScopeNestingError('transaction()', 'snapshot()', 'Open the transaction before the snapshot or after it')
+  }
+  if (isolation !== undefined && isolation !== facts.isolation) {
+    throw new ScopeNestingError(
+      `transaction() with isolation '${isolation}'`,
+      'transaction()',
+      'Give the isolation to the outermost transaction',
+    )
+  }
+  const nested = await around.nest({ readOnly })
+  const deadline = new Deadline(timeoutMs === undefined ? {} : { timeoutMs })
+  const { scope } = nested
+  try {
+    const work = async (): Promise<T> => {
+      const statement = settingsStatement(settings)
+      if (statement !== undefined) await scope.execute(statement)
+      return fn()
+    }
+    const value = await deadline.race(within({ core, scope }, work), () => scope.abandon())
+    await nested.release()
+    return value
+  } catch (error) {
+    // When the connection is lost the outer transaction reports it with its own next statement.
+    await nested.rollback().catch(() => undefined)
+    throw error
+  }
+}
+
+const checkIsolation = (isolation: string | undefined): void => {
+  if (isolation === undefined || (ISOLATIONS as readonly string[]).includes(isolation)) return
+  throw new InvalidArgumentError(`isolation must be one of ${ISOLATIONS.join(', ')}, not '${isolation}'`)
+}
+
+const beginStatement = ({ isolation, readOnly = false }: TransactionOptions): string =>
+  ['BEGIN', isolation && `ISOLATION LEVEL ${isolation.toUpperCase()}`, readOnly && 'READ ONLY']
+    .filter(Boolean)
+    .join(' ')

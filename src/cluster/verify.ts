@@ -1,0 +1,78 @@
+import { ClusterVerificationError } from '../errors.ts'
+import type { NodeProblem } from '../errors.ts'
+import type { Node } from '../nodes/node.ts'
+import { probeIdentity } from '../nodes/probe.ts'
+import type { ServerIdentity } from '../nodes/probe.ts'
+import type { Core } from './core.ts'
+
+/** What `verify()` learned of one node. */
+export interface VerifiedNode extends ServerIdentity {
+  readonly node: string
+  readonly role: 'primary' | 'replica'
+}
+
+/**
+ * Asks every server who it is.
+ *
+ * @throws ClusterVerificationError that names every node that is wrong
+ */
+export const verifyCluster = async (core: Core): Promise<VerifiedNode[]> => {
+  core.assertOpen()
+  const problems: NodeProblem[] = []
+  const verified: VerifiedNode[] = []
+  let cause: unknown
+  const answers = await Promise.allSettled(core.nodes.map(identify))
+  answers.forEach((answer, index) => {
+    const node = core.nodes[index]
+    if (node === undefined) return
+    if (answer.status === 'rejected') {
+      cause ??= answer.reason
+      problems.push({ node: node.name, problem: describe(answer.reason) })
+    } else verified.push({ node: node.name, role: node.role, ...answer.value })
+  })
+  const primary = verified.find(({ role }) => role === 'primary')
+  for (const node of verified) {
+    const problem = problemOf(node, primary, core.config.settings.allowSameServer)
+    if (problem !== undefined) problems.push({ node: node.node, problem })
+  }
+  if (problems.length > 0) throw new ClusterVerificationError(problems, { cause })
+  return verified
+}
+
+const identify = async (node: Node): Promise<ServerIdentity> => {
+  // By the connections for writing where there are some: those for reading are read-only on every server.
+  const client = await (node.write ?? node.read).acquire()
+  try {
+    const identity = await probeIdentity(client)
+    client.release()
+    return identity
+  } catch (error) {
+    client.release(error as Error)
+    throw error
+  }
+}
+
+const problemOf = (
+  node: VerifiedNode,
+  primary: VerifiedNode | undefined,
+  allowSameServer: boolean,
+): string | undefined => {
+  if (node.role === 'primary') {
+    if (node.inRecovery) return 'is configured as the master, but the server is in recovery: it is a replica'
+    return node.readOnly ? 'is the master, but its sessions are read-only (default_transaction_read_only)' : undefined
+  }
+  const sameAsPrimary =
+    primary?.systemIdentifier !== undefined && node.systemIdentifier === primary.systemIdentifier
+  if (!node.inRecovery && !(allowSameServer && sameAsPrimary)) {
+    return 'is configured as a replica, but the server is not in recovery: it would accept writes'
+  }
+  if (node.systemIdentifier === undefined || primary?.systemIdentifier === undefined) return undefined
+  return sameAsPrimary
+    ? undefined
+    : `belongs to another cluster than the master: its system identifier is ${node.systemIdentifier}, not ${primary.systemIdentifier}`
+}
+
+const describe = (error: unknown): string => {
+  const { code, message } = error as { code?: unknown; message?: string }
+  return `cannot be asked (${[code, message].filter(Boolean).join(': ')})`
+}

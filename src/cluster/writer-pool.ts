@@ -1,0 +1,49 @@
+import type { PoolClient, QueryConfig } from 'pg'
+import { ScopeNestingError } from '../errors.ts'
+import { ClusterPool, toConfig } from './cluster-pool.ts'
+import type { Core } from './core.ts'
+import { Deadline } from './deadline.ts'
+import { ScopedClient } from './scoped-client.ts'
+import type { Scope } from './scope.ts'
+import { leaseWriter, serveWrite } from './serve-write.ts'
+import type { CallOptions, RoutedResult, Statement } from './statement.ts'
+
+/** `cluster.writer`: everything goes to the primary. */
+export class WriterPool extends ClusterPool {
+  // ORMs look for "Pool" in the class's name, which a minifier would take away.
+  static {
+    Object.defineProperty(this, 'name', { value: 'WriterPool' })
+  }
+
+  constructor(core: Core) {
+    const { primary } = core
+    super(core, [primary.write ?? primary.read], primary.config.pool)
+  }
+
+  protected override async lend(): Promise<PoolClient> {
+    return (await leaseWriter(this.core, new Deadline({}))).client
+  }
+
+  protected override serve(
+    config: QueryConfig,
+    options: CallOptions & { asPool?: boolean },
+  ): Promise<RoutedResult> {
+    return serveWrite(this.core, config, options)
+  }
+
+  protected override lendIn(scope: Scope): ScopedClient {
+    assertMayWrite(scope)
+    return new ScopedClient(this.core, scope, 'write')
+  }
+
+  protected override async executeIn(scope: Scope, statement: Statement): Promise<RoutedResult> {
+    assertMayWrite(scope)
+    return scope.execute(toConfig(statement))
+  }
+}
+
+/** A snapshot is on a replica: a write in it would have to leave the scope. */
+const assertMayWrite = (scope: Scope): void => {
+  if (scope.facts.kind !== 'snapshot') return
+  throw new ScopeNestingError('A write', 'snapshot()', 'Write before the snapshot or after it')
+}

@@ -1,0 +1,322 @@
+/**
+ * Every error that the library itself raises. One root, one stable `code` a class, the facts as
+ * properties, the remedy in the sentence. PostgreSQL's own errors pass through the pools as `pg`
+ * gives them; models translate the ones that a caller wants to tell apart.
+ */
+
+const BRAND = Symbol.for('segregato.error')
+
+/** The root of all errors of this library. */
+export abstract class SegregatoError extends Error {
+  /** A stable identifier, for `switch` and for logs. */
+  abstract readonly code: `SEGREGATO_${string}`
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    Object.defineProperty(this, BRAND, { value: true })
+    // `cause` may be an error of `pg`, whose `detail` holds row data: reachable, but not in JSON or logs by default.
+    if ('cause' in this) Object.defineProperty(this, 'cause', { enumerable: false })
+  }
+
+  override get name(): string {
+    return this.constructor.name
+  }
+
+  /** True for errors of this library, also for those of another installed copy of it. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this === SegregatoError) return typeof value === 'object' && value !== null && BRAND in value
+    return Function.prototype[Symbol.hasInstance].call(this, value)
+  }
+}
+
+/** One mistake in the configuration. */
+export interface ConfigIssue {
+  /** What is wrong and what was expected; never the value of a secret. */
+  readonly message: string
+  /** Where in the configuration, such as `production.replica1.port`. */
+  readonly path?: string
+  readonly file?: string
+  /** Counted from 1. */
+  readonly line?: number
+  /** Counted from 1. */
+  readonly column?: number
+}
+
+/** The configuration cannot be used. All mistakes are listed at once. */
+export class ConfigError extends SegregatoError {
+  readonly code = 'SEGREGATO_CONFIG'
+  readonly issues: readonly ConfigIssue[]
+
+  constructor(issues: readonly ConfigIssue[], options?: ErrorOptions) {
+    super(issues.map(describeIssue).join('\n'), options)
+    this.issues = issues
+  }
+}
+
+const describeIssue = ({ message, path, file, line, column }: ConfigIssue): string => {
+  const place = file === undefined ? '' : line === undefined ? file : `${file}:${line}:${column ?? 1}`
+  const head = [place, path].filter(Boolean).join(' ')
+  return head === '' ? message : `${head}: ${message}`
+}
+
+/** A value given to the library is not usable: an `undefined` in a condition, an empty condition, a bad name. */
+export class InvalidArgumentError extends SegregatoError {
+  readonly code = 'SEGREGATO_INVALID_ARGUMENT'
+}
+
+/** A read model, or `cluster.reader`, was asked to write. Nothing was changed. */
+export class StrictReadModelError extends SegregatoError {
+  readonly code = 'SEGREGATO_STRICT_READ'
+  /** The refused method or SQL command. */
+  readonly operation: string
+  /** `25006` when the server refused the statement. */
+  readonly sqlState: string | undefined
+
+  constructor(operation: string, options: ErrorOptions & { sqlState?: string } = {}) {
+    super(`The Read Model is not allowed to perform Write operations: ${operation}`, options)
+    this.operation = operation
+    this.sqlState = options.sqlState
+  }
+}
+
+/** A write model was asked to read. Nothing was sent. */
+export class StrictWriteModelError extends SegregatoError {
+  readonly code = 'SEGREGATO_STRICT_WRITE'
+  /** The refused method. */
+  readonly operation: string
+
+  constructor(operation: string, options?: ErrorOptions) {
+    super(`The Write Model is not allowed to perform the Read operation: ${operation}`, options)
+    this.operation = operation
+  }
+}
+
+/** The cluster was closed, or is closing. */
+export class ClusterClosedError extends SegregatoError {
+  readonly code = 'SEGREGATO_CLUSTER_CLOSED'
+
+  constructor() {
+    super('The cluster is closed. Open a new one with connect()')
+  }
+}
+
+/** The default cluster is there already, opened by the models themselves. */
+export class DefaultClusterError extends SegregatoError {
+  readonly code = 'SEGREGATO_DEFAULT_CLUSTER'
+
+  constructor() {
+    super(
+      'Models have already opened the default cluster from the environment. Call connect() before models are first used, ' +
+        'bind the models to another cluster with `static cluster`, or close the default cluster first',
+    )
+  }
+}
+
+/** What `verify()` found wrong with one node. */
+export interface NodeProblem {
+  readonly node: string
+  readonly problem: string
+}
+
+/** `cluster.verify()` found servers that are not what the configuration says. */
+export class ClusterVerificationError extends SegregatoError {
+  readonly code = 'SEGREGATO_VERIFICATION'
+  readonly problems: readonly NodeProblem[]
+
+  constructor(problems: readonly NodeProblem[], options?: ErrorOptions) {
+    super(problems.map(({ node, problem }) => `${node}: ${problem}`).join('\n'), options)
+    this.problems = problems
+  }
+}
+
+/** No node has the name or the tag that was asked for. */
+export class UnknownNodeError extends SegregatoError {
+  readonly code = 'SEGREGATO_UNKNOWN_NODE'
+  readonly target: string
+
+  constructor(target: string, known: readonly string[]) {
+    super(`No node or tag is called '${target}'. There are: ${known.join(', ')}`)
+    this.target = target
+  }
+}
+
+/** No node may or can serve this read. Nothing was returned, the read may be repeated. */
+export class NoReplicaAvailableError extends SegregatoError {
+  readonly code = 'SEGREGATO_NO_REPLICA'
+  /** The nodes that were tried or left out, each with the reason. */
+  readonly nodes: readonly NodeProblem[]
+
+  constructor(nodes: readonly NodeProblem[], options?: ErrorOptions) {
+    const list = nodes.map(({ node, problem }) => `${node} (${problem})`).join(', ')
+    super(`No node can serve this read: ${list || 'none is eligible'}. Check the servers, or widen what using() allows`, options)
+    this.nodes = nodes
+  }
+}
+
+/** The connection was lost after a write had been sent: it may have been applied or not. Never repeated by the library. */
+export class WriteOutcomeUnknownError extends SegregatoError {
+  readonly code = 'SEGREGATO_WRITE_OUTCOME_UNKNOWN'
+  readonly node: string
+
+  constructor(node: string, options?: ErrorOptions) {
+    super(
+      `The connection to ${node} was lost after the write had been sent; it may have been applied. ` +
+        'Read by a unique key that the write carries before repeating it',
+      options,
+    )
+    this.node = node
+  }
+}
+
+/** A call did not end within its time. */
+export class DeadlineExceededError extends SegregatoError {
+  readonly code = 'SEGREGATO_DEADLINE_EXCEEDED'
+  readonly timeoutMs: number
+
+  constructor(timeoutMs: number, options?: ErrorOptions) {
+    super(`Not finished within ${timeoutMs} ms. The statement was cancelled on the server; raise timeoutMs if it needs longer`, options)
+    this.timeoutMs = timeoutMs
+  }
+}
+
+/** Work went on after its `transaction()` or `snapshot()` had ended. Nothing was sent. */
+export class ScopeEndedError extends SegregatoError {
+  readonly code = 'SEGREGATO_SCOPE_ENDED'
+  readonly scope: string
+
+  constructor(scope: string) {
+    super(`This ${scope} has ended, nothing was sent. Await everything that belongs to it inside its function`)
+    this.scope = scope
+  }
+}
+
+/** A scope was opened where it cannot be, such as a transaction inside a snapshot. */
+export class ScopeNestingError extends SegregatoError {
+  readonly code = 'SEGREGATO_SCOPE_NESTING'
+  readonly inner: string
+  readonly outer: string
+
+  constructor(inner: string, outer: string, remedy: string) {
+    super(`${inner} cannot be opened inside ${outer}. ${remedy}`)
+    this.inner = inner
+    this.outer = outer
+  }
+}
+
+/** A statement waited too long behind a BEGIN that a pool client inside the same transaction left open. */
+export class ScopeBusyError extends SegregatoError {
+  readonly code = 'SEGREGATO_SCOPE_BUSY'
+  readonly waitedMs: number
+
+  constructor(waitedMs: number) {
+    super(
+      `Another client of this transaction has had a BEGIN open for ${waitedMs} ms. ` +
+        'Send this statement through that client, commit it first, or nest with cluster.transaction()',
+    )
+    this.waitedMs = waitedMs
+  }
+}
+
+/** COMMIT rolled the transaction back: a statement of it had failed and its error was not passed on. Nothing was changed. */
+export class TransactionRolledBackError extends SegregatoError {
+  readonly code = 'SEGREGATO_TRANSACTION_ROLLED_BACK'
+
+  constructor() {
+    super(
+      'A statement of this transaction failed and the error was caught, so PostgreSQL rolled everything back at COMMIT. ' +
+        'Let the error pass, or put the statement into a nested transaction()',
+    )
+  }
+}
+
+/** One thing a schema found wrong with an input. */
+export interface ValidationIssue {
+  readonly message: string
+  readonly path: readonly PropertyKey[]
+}
+
+/** The input does not fit the model's schema. Nothing was sent. */
+export class ValidationError extends SegregatoError {
+  readonly code = 'SEGREGATO_VALIDATION'
+  readonly model: string
+  readonly issues: readonly ValidationIssue[]
+
+  constructor(model: string, issues: readonly ValidationIssue[]) {
+    const list = issues.map(({ message, path }) => (path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`))
+    super(`${model}: ${list.join('; ')}`)
+    this.model = model
+    this.issues = issues
+  }
+}
+
+/** No row has this key. */
+export class RecordNotFoundError extends SegregatoError {
+  readonly code = 'SEGREGATO_RECORD_NOT_FOUND'
+  readonly model: string
+  readonly table: string
+
+  constructor(model: string, table: string) {
+    super(`${model}: no row of ${table} has this key`)
+    this.model = model
+    this.table = table
+  }
+}
+
+/** What PostgreSQL tells about a refused value; no row data. */
+export interface ViolationFacts {
+  readonly sqlState: string
+  readonly table: string | undefined
+  readonly column: string | undefined
+  readonly constraint: string | undefined
+}
+
+/** A value that the database refused. */
+export abstract class DatabaseViolationError extends SegregatoError implements ViolationFacts {
+  readonly sqlState: string
+  readonly table: string | undefined
+  readonly column: string | undefined
+  readonly constraint: string | undefined
+
+  constructor(what: string, facts: ViolationFacts, options?: ErrorOptions) {
+    const where = [
+      facts.table && `table ${facts.table}`,
+      facts.column && `column ${facts.column}`,
+      facts.constraint && `constraint ${facts.constraint}`,
+    ].filter(Boolean)
+    super(where.length === 0 ? what : `${what} (${where.join(', ')})`, options)
+    this.sqlState = facts.sqlState
+    this.table = facts.table
+    this.column = facts.column
+    this.constraint = facts.constraint
+  }
+}
+
+/** SQLSTATE 23505. */
+export class UniqueViolationError extends DatabaseViolationError {
+  readonly code = 'SEGREGATO_UNIQUE_VIOLATION'
+}
+
+/** SQLSTATE 23503. */
+export class ForeignKeyViolationError extends DatabaseViolationError {
+  readonly code = 'SEGREGATO_FOREIGN_KEY_VIOLATION'
+}
+
+/** SQLSTATE 23502. */
+export class NotNullViolationError extends DatabaseViolationError {
+  readonly code = 'SEGREGATO_NOT_NULL_VIOLATION'
+}
+
+/** SQLSTATE 23514. */
+export class CheckViolationError extends DatabaseViolationError {
+  readonly code = 'SEGREGATO_CHECK_VIOLATION'
+}
+
+/** SQLSTATE class 22: a value that its type cannot hold, such as an id that is no uuid. */
+export class InvalidValueError extends DatabaseViolationError {
+  readonly code = 'SEGREGATO_INVALID_VALUE'
+}
+
+/** The test cluster could not be started or steered. */
+export class TestClusterError extends SegregatoError {
+  readonly code = 'SEGREGATO_TEST_CLUSTER'
+}

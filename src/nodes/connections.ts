@@ -1,0 +1,92 @@
+import { EventEmitter } from 'node:events'
+import pg from 'pg'
+import type { PoolClient, PoolConfig } from 'pg'
+import type { NodeConfig } from '../config/types.ts'
+import { NodeClient, ReadClient } from './client.ts'
+import { clientOptions } from './options.ts'
+import type { PoolOptions, Purpose } from './options.ts'
+
+/** How many connections there are, in the words of `pg.Pool`. */
+export interface ConnectionCounts {
+  readonly totalCount: number
+  readonly idleCount: number
+  readonly waitingCount: number
+  readonly expiredCount: number
+}
+
+/** The events of `pg.Pool`, which a node's connections pass on. */
+export const POOL_EVENTS = ['connect', 'acquire', 'release', 'remove', 'error'] as const
+
+/**
+ * How a node holds its connections for one purpose. Everything above knows this interface only, so
+ * that connections shared by many statements can take its place.
+ */
+export interface Connections extends EventEmitter {
+  /** A connection of its own for the caller, who must `release()` it. */
+  acquire(): Promise<PoolClient>
+  readonly counts: ConnectionCounts
+  /** Connections that are lent out at this moment. */
+  readonly inFlight: number
+  /** Lets go of all present connections, lent ones when they come back; later calls open new ones. */
+  renew(): Promise<void>
+  /** Destroys the sockets of all connections, lent ones included. */
+  destroy(): void
+}
+
+/** Connections held by a `pg.Pool`. */
+export class PooledConnections extends EventEmitter implements Connections {
+  readonly #options: PoolConfig
+  readonly #clients = new Set<NodeClient>()
+  #pool: pg.Pool | undefined
+
+  constructor(node: NodeConfig, purpose: Purpose, options: PoolOptions) {
+    super()
+    this.#options = {
+      ...options,
+      ...clientOptions(node, purpose),
+      max: node.pool,
+      idleTimeoutMillis: node.idleTimeoutMs,
+      maxLifetimeSeconds: node.maxLifetimeMs / 1000,
+      // A script ends by itself: idle connections never keep the process alive.
+      allowExitOnIdle: true,
+      Client: (purpose === 'read' ? ReadClient : NodeClient) as unknown as NonNullable<PoolConfig['Client']>,
+    }
+  }
+
+  acquire(): Promise<PoolClient> {
+    return this.#open().connect()
+  }
+
+  get counts(): ConnectionCounts {
+    const { totalCount = 0, idleCount = 0, waitingCount = 0, expiredCount = 0 } = this.#pool ?? {}
+    return { totalCount, idleCount, waitingCount, expiredCount }
+  }
+
+  get inFlight(): number {
+    return this.#pool === undefined ? 0 : this.#pool.totalCount - this.#pool.idleCount
+  }
+
+  async renew(): Promise<void> {
+    const pool = this.#pool
+    this.#pool = undefined
+    await pool?.end()
+  }
+
+  destroy(): void {
+    for (const client of this.#clients) client.connection.stream.destroy()
+  }
+
+  #open(): pg.Pool {
+    if (this.#pool !== undefined) return this.#pool
+    const pool = new pg.Pool(this.#options)
+    pool.on('connect', (client) => this.#clients.add(client as unknown as NodeClient))
+    pool.on('remove', (client) => this.#clients.delete(client as unknown as NodeClient))
+    for (const event of POOL_EVENTS) {
+      // An 'error' event without a listener would end the process.
+      pool.on(event as 'connect', (...args: unknown[]) => {
+        if (event !== 'error' || this.listenerCount('error') > 0) this.emit(event, ...args)
+      })
+    }
+    return (this.#pool = pool)
+  }
+}

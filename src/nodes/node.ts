@@ -1,0 +1,93 @@
+import type { NodeConfig } from '../config/types.ts'
+import { PooledConnections } from './connections.ts'
+import type { Connections } from './connections.ts'
+import { afterFailure, HEALTHY, isQuarantined } from './health.ts'
+import type { Health, QuarantineTimes } from './health.ts'
+import type { PoolOptions } from './options.ts'
+
+/** One configured server with its own connections and what is known of its health. */
+export class Node {
+  readonly config: NodeConfig
+  readonly read: Connections
+  /** On the primary only. */
+  readonly write: Connections | undefined
+  /** The last failure, while the node is not healthy. */
+  lastError: Error | undefined
+  #health: Health = HEALTHY
+  readonly #times: QuarantineTimes
+  readonly #onChange: (node: Node) => void
+
+  constructor(
+    config: NodeConfig,
+    options: {
+      readonly pool: PoolOptions
+      readonly quarantine: QuarantineTimes
+      /** Called once per change of health, never per failure. */
+      readonly onChange: (node: Node) => void
+    },
+  ) {
+    this.config = config
+    this.#times = options.quarantine
+    this.#onChange = options.onChange
+    this.read = new PooledConnections(config, 'read', options.pool)
+    this.write =
+      config.role === 'primary' ? new PooledConnections(config, 'write', options.pool) : undefined
+    this.read.on('error', (error: Error) => this.failed(error))
+    // The write connections' failures reach the reads by the same server's health.
+    this.write?.on('error', (error: Error) => this.failed(error))
+  }
+
+  get name(): string {
+    return this.config.name
+  }
+
+  get role(): 'primary' | 'replica' {
+    return this.config.role
+  }
+
+  get weight(): number {
+    return this.config.weight
+  }
+
+  get tags(): readonly string[] {
+    return this.config.tags
+  }
+
+  /** Connections of this process that are in use, for reading and writing. */
+  get inFlight(): number {
+    return this.read.inFlight + (this.write?.inFlight ?? 0)
+  }
+
+  get health(): Health {
+    return this.#health
+  }
+
+  get quarantinedUntil(): number {
+    return this.#health.until
+  }
+
+  /** Every set of connections that the node holds. */
+  get connections(): readonly Connections[] {
+    return this.write === undefined ? [this.read] : [this.read, this.write]
+  }
+
+  isQuarantined(now: number): boolean {
+    return isQuarantined(this.#health, now)
+  }
+
+  /** A connection or a statement failed for a reason that says nothing about the statement. */
+  failed(error: Error, cause: 'unreachable' | 'misconfigured' = 'unreachable'): void {
+    const before = this.#health
+    this.lastError = error
+    this.#health = afterFailure(before, cause, performance.now(), this.#times, Math.random())
+    if (this.#health !== before) this.#onChange(this)
+  }
+
+  /** A statement was answered. */
+  succeeded(): void {
+    if (this.#health === HEALTHY) return
+    this.#health = HEALTHY
+    this.lastError = undefined
+    this.#onChange(this)
+  }
+}

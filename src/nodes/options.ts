@@ -1,0 +1,60 @@
+import type { ConnectionOptions } from 'node:tls'
+import type { ClientConfig, PoolConfig } from 'pg'
+import type { NodeConfig, SslConfig } from '../config/types.ts'
+
+/** What a connection is for: connections for reads are read-only on every server. */
+export type Purpose = 'read' | 'write'
+
+/** The options of `pg.Pool` that a cluster passes on to every node's connections. */
+export type PoolOptions = Pick<
+  PoolConfig,
+  'min' | 'maxUses' | 'onConnect' | 'verify' | 'log' | 'types'
+>
+
+/** What our client class reads from the options that `pg.Pool` hands it. */
+export interface NodeClientConfig extends ClientConfig {
+  readonly segregato: { readonly node: NodeConfig; readonly purpose: Purpose }
+}
+
+/**
+ * The options of a `pg.Client` for one node. Single fields, never a connection string: `pg` shows
+ * that one in `inspect` and JSON, with the password in it.
+ */
+export const clientOptions = (node: NodeConfig, purpose: Purpose): NodeClientConfig => ({
+  host: node.host,
+  port: node.port,
+  database: node.database,
+  user: node.username,
+  // Asked at each new connection. '' keeps pg from looking for a .pgpass of its own.
+  password: async () => (await node.password.reveal()) ?? '',
+  ssl: node.ssl === false ? false : sslOptions(node.ssl),
+  application_name: node.applicationName,
+  options: startupOptions(node, purpose),
+  connectionTimeoutMillis: node.connectTimeoutMs,
+  keepAlive: true,
+  keepAliveInitialDelayMillis: 1_000,
+  segregato: { node, purpose },
+})
+
+/** Run-time parameters as start-up options. A pooler such as PgBouncer refuses them, so it gets none. */
+const startupOptions = (node: NodeConfig, purpose: Purpose): string => {
+  if (node.pgbouncer) return ''
+  const parameters = {
+    ...node.variables,
+    ...(node.statementTimeoutMs === undefined
+      ? {}
+      : { statement_timeout: String(node.statementTimeoutMs) }),
+    ...(purpose === 'read' ? { default_transaction_read_only: 'on' } : {}),
+  }
+  return Object.entries(parameters)
+    .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`)
+    .join(' ')
+}
+
+const sslOptions = ({ rejectUnauthorized, verifyHost, ca, cert, key }: SslConfig): ConnectionOptions => ({
+  rejectUnauthorized,
+  ...(ca === undefined ? {} : { ca }),
+  ...(cert === undefined ? {} : { cert }),
+  ...(key === undefined ? {} : { key: key.text() }),
+  ...(verifyHost ? {} : { checkServerIdentity: () => undefined }),
+})

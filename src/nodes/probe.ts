@@ -1,0 +1,38 @@
+import type { ClientBase } from 'pg'
+
+/** What a server says of itself. A function that a managed service denies leaves its field `undefined`. */
+export interface ServerIdentity {
+  readonly inRecovery: boolean
+  readonly readOnly: boolean
+  readonly systemIdentifier: string | undefined
+  readonly version: string
+}
+
+/** Role and version: what every user may ask. */
+const ROLE = `SELECT pg_is_in_recovery() AS in_recovery,
+  current_setting('transaction_read_only') = 'on' AS read_only,
+  current_setting('server_version') AS version`
+
+const SYSTEM_IDENTIFIER = 'SELECT system_identifier::text AS id FROM pg_control_system()'
+
+/** Asks one server who it is. */
+export const probeIdentity = async (client: ClientBase): Promise<ServerIdentity> => {
+  const role = await client.query<{ in_recovery: boolean; read_only: boolean; version: string }>(ROLE)
+  const row = role.rows[0]
+  return {
+    inRecovery: row?.in_recovery ?? false,
+    readOnly: row?.read_only ?? false,
+    version: row?.version ?? '',
+    systemIdentifier: await systemIdentifier(client),
+  }
+}
+
+const systemIdentifier = async (client: ClientBase): Promise<string | undefined> => {
+  try {
+    const { rows } = await client.query<{ id: string }>(SYSTEM_IDENTIFIER)
+    return rows[0]?.id
+  } catch {
+    // Denied to ordinary users by some managed services: unknown, not a fault of the node.
+    return undefined
+  }
+}

@@ -1,0 +1,78 @@
+import pg from 'pg'
+
+/**
+ * What a failure of a read says.
+ *
+ * - `node`: about the node or the way to it; another node may answer, and this one is left alone
+ * - `conflict`: the standby cancelled the statement to go on replaying; another node may answer
+ * - `misconfigured`: the node refuses us for good; never hidden behind another node for all of them
+ * - `statement`: about the statement or the caller; repeating it elsewhere would give the same
+ */
+export type Failure = 'node' | 'conflict' | 'misconfigured' | 'statement'
+
+const NODE_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN',
+  'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT',
+  // Shutting down, crashed, not yet or no longer accepting connections, too many connections.
+  '57P01', '57P02', '57P03', '53300',
+]) // prettier-ignore
+
+/** What `pg` says, without a code, when a connection is lost or cannot be made. */
+const NODE_MESSAGES: ReadonlySet<string> = new Set([
+  'Connection terminated',
+  'Connection terminated unexpectedly',
+  'Connection terminated due to connection timeout',
+  'timeout expired',
+])
+
+/** What `pg` says when the connection was lost before the statement could be sent. */
+const NEVER_SENT_MESSAGES: ReadonlySet<string> = new Set([
+  'Client has encountered a connection error and is not queryable',
+  'Client was closed and is not queryable',
+])
+
+const MISCONFIGURED_CODES: ReadonlySet<string> = new Set(['28P01', '28000', '3D000'])
+const TLS_CODE = /^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/
+const MISCONFIGURED_MESSAGE = /^(?:SASL: |The server does not support SSL connections)/
+
+/** The SQLSTATE of both a serialization failure and a conflict with recovery. */
+const SERIALIZATION_FAILURE = '40001'
+
+/** Says what a failure of a read on a node means. */
+export const classifyFailure = (error: unknown): Failure => {
+  if (!(error instanceof Error)) return 'statement'
+  const code = codeOf(error)
+  if (code !== undefined) {
+    if (NODE_CODES.has(code) || code.startsWith('08')) return 'node'
+    if (MISCONFIGURED_CODES.has(code) || TLS_CODE.test(code)) return 'misconfigured'
+    if (code === SERIALIZATION_FAILURE && isRecoveryConflict(error)) return 'conflict'
+  }
+  if (NODE_MESSAGES.has(error.message) || NEVER_SENT_MESSAGES.has(error.message)) return 'node'
+  return MISCONFIGURED_MESSAGE.test(error.message) ? 'misconfigured' : 'statement'
+}
+
+/**
+ * Whether an error leaves open if a statement that had been sent was carried out: the connection
+ * went away before the answer came, or the server closed it with a FATAL message.
+ */
+export const isOutcomeUnknown = (error: unknown): boolean =>
+  error instanceof Error &&
+  classifyFailure(error) === 'node' &&
+  !NEVER_SENT_MESSAGES.has(error.message)
+
+/** Whether `pg` made this error itself, with nothing from the server in it. */
+export const isLostConnection = (error: unknown): boolean =>
+  isOutcomeUnknown(error) && !(error instanceof pg.DatabaseError)
+
+/** Whether a connection can be used again after this error of a statement. */
+export const isConnectionUsable = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError && error.severity !== 'FATAL' && error.severity !== 'PANIC'
+
+const codeOf = (error: Error): string | undefined => {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : undefined
+}
+
+/** A serialization failure has the same code; only on a standby is it about recovery. The routine's name is not translated. */
+const isRecoveryConflict = (error: Error): boolean =>
+  error instanceof pg.DatabaseError && error.routine === 'ProcessInterrupts'
