@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { loadConfig } from '../config/load.ts'
-import type { ClusterConfigInput } from '../config/types.ts'
+import type { ClusterConfigInput } from '../config/input.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { PoolOptions } from '../nodes/options.ts'
 import { closeCore } from './close.ts'

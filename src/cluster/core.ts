@@ -8,6 +8,7 @@ import { createBalancer } from '../routing/balancers.ts'
 import { Router } from '../routing/router.ts'
 import { publish } from './events.ts'
 import type { ClusterEvents, EventSource, NodeEvent } from './events.ts'
+import { Freshness } from './freshness.ts'
 import type { Target } from './statement.ts'
 
 /** What the parts of a cluster share: its nodes, its rules, its events and whether it is open. */
@@ -16,6 +17,7 @@ export class Core {
   readonly primary: Node
   readonly replicas: readonly Node[]
   readonly router: Router<Node>
+  readonly freshness: Freshness
   readonly events: EventSource = new EventEmitter<ClusterEvents>()
   state: 'open' | 'closing' | 'closed' = 'open'
 
@@ -25,6 +27,7 @@ export class Core {
       new Node(node, { pool, quarantine: LIMITS.quarantine, onChange: (changed) => this.#changed(changed) })
     this.primary = open(config.primary)
     this.replicas = config.replicas.map(open)
+    this.freshness = new Freshness(this.primary, this.replicas)
     this.router = new Router({
       primary: this.primary,
       replicas: this.replicas,

@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import pg from 'pg'
 import type { QueryConfig, QueryResult } from 'pg'
-import { ScopeNestingError } from '../errors.ts'
+import { ScopeNestingError, StrictReadModelError } from '../errors.ts'
 import { readQueryArguments } from '../nodes/query-arguments.ts'
 import type { SubmittableQuery } from '../nodes/query-arguments.ts'
 import { controlOf } from '../sql/control.ts'
@@ -28,8 +28,8 @@ export class ScopedClient extends EventEmitter {
   readonly #purpose: 'read' | 'write'
   #block: Nested | undefined
   #released = false
-  /** Statements of one client run in the order of their calls, also while a BEGIN waits for its turn. */
-  #tail: Promise<unknown> = Promise.resolve()
+  /** What the next statement follows: statements of one client run in the order of their calls, also while a BEGIN waits. */
+  #tail: Promise<unknown> | undefined
 
   constructor(core: Core, home: Scope, purpose: 'read' | 'write') {
     super()
@@ -87,8 +87,14 @@ export class ScopedClient extends EventEmitter {
   }
 
   #enqueue<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(AsyncResource.bind(task))
-    this.#tail = result.catch(() => undefined)
+    // Without delay when nothing is before it: among all clients of a scope, too, the order of calls counts.
+    const result = this.#tail === undefined ? task() : this.#tail.then(AsyncResource.bind(task))
+    const tail = result
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#tail === tail) this.#tail = undefined
+      })
+    this.#tail = tail
     return result
   }
 
@@ -126,6 +132,7 @@ export class ScopedClient extends EventEmitter {
     switch (control.kind) {
       case 'begin':
         // A second BEGIN is a warning in PostgreSQL and changes nothing.
+        if (this.#purpose === 'read' && control.access === 'read write') throw new StrictReadModelError('BEGIN READ WRITE')
         this.#block ??= await this.#begin(control.access === 'read only')
         return emptyResult('BEGIN')
       case 'commit':

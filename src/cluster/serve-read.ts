@@ -1,4 +1,4 @@
-import { ConfigError, NoReplicaAvailableError } from '../errors.ts'
+import { ConfigError, InvalidArgumentError, NoReplicaAvailableError } from '../errors.ts'
 import type { NodeProblem } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import { classifyFailure } from '../routing/failures.ts'
@@ -37,19 +37,23 @@ export const serveRead = <T>(
   run: (attempt: Attempt) => Promise<T>,
 ): Promise<T> => {
   core.assertOpen()
+  checkMaxLag(options.maxLagMs)
   const deadline = new Deadline(options)
   return observe(core, async (report) => {
     const target = options.using ?? currentTarget(core)
     const only = target === undefined ? undefined : core.nodesFor(target)
+    const maxLagMs = options.maxLagMs ?? core.config.settings.maxLagMs
+    const accepts = maxLagMs === undefined ? undefined : (node: Node) => core.freshness.isWithin(node, maxLagMs)
+    if (maxLagMs !== undefined) await deadline.race(core.freshness.update(maxLagMs), () => {})
     const tried = new Set<Node>()
     const problems: NodeProblem[] = []
     let lastError: unknown
     for (;;) {
       if (only === undefined) core.assertNotMisconfigured()
-      const choice = core.router.choose({ now: performance.now(), tried, ...(only && { only }) })
+      const choice = core.router.choose({ now: performance.now(), tried, ...(only && { only }), ...(accepts && { accepts }) })
       if (choice === undefined) throw exhausted(problems, lastError)
       const { node } = choice
-      const routing = routingOf(choice)
+      const routing = routingOf(core, choice)
       report(routing, choice.shadow?.name)
       try {
         const result = await attempt(node, routing, deadline, options, run)
@@ -84,13 +88,18 @@ const attempt = async <T>(
   }
 }
 
-const routingOf = ({ node, reason }: Choice<Node>): Routing => ({
+const routingOf = (core: Core, { node, reason }: Choice<Node>): Routing => ({
   node: node.name,
   role: node.role,
   reason,
-  lagMs: node.role === 'primary' ? 0 : undefined,
+  lagMs: core.freshness.lagMs(node),
   waitedMs: 0,
 })
+
+const checkMaxLag = (maxLagMs: number | undefined): void => {
+  if (maxLagMs === undefined || maxLagMs > 0) return
+  throw new InvalidArgumentError(`maxLagMs must be a positive number of milliseconds, not ${maxLagMs}`)
+}
 
 /** When nothing is left: a mistake in the configuration is called by its name. */
 const exhausted = (problems: readonly NodeProblem[], lastError: unknown): Error => {

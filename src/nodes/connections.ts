@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import pg from 'pg'
 import type { PoolClient, PoolConfig } from 'pg'
 import type { NodeConfig } from '../config/types.ts'
+import { cancelRunning } from './cancel.ts'
 import { NodeClient, ReadClient } from './client.ts'
 import { clientOptions } from './options.ts'
 import type { PoolOptions, Purpose } from './options.ts'
@@ -29,7 +30,7 @@ export interface Connections extends EventEmitter {
   readonly inFlight: number
   /** Lets go of all present connections, lent ones when they come back; later calls open new ones. */
   renew(): Promise<void>
-  /** Destroys the sockets of all connections, lent ones included. */
+  /** Cancels what runs and destroys the sockets of all connections, lent ones included. */
   destroy(): void
 }
 
@@ -73,7 +74,11 @@ export class PooledConnections extends EventEmitter implements Connections {
   }
 
   destroy(): void {
-    for (const client of this.#clients) client.connection.stream.destroy()
+    for (const client of this.#clients) {
+      // A server notices a lost client only when it has something to tell it.
+      cancelRunning(client)
+      client.connection.stream.destroy()
+    }
   }
 
   #open(): pg.Pool {

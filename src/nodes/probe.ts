@@ -1,4 +1,6 @@
 import type { ClientBase } from 'pg'
+import { parseLsn } from './position.ts'
+import type { Lsn } from './position.ts'
 
 /** What a server says of itself. A function that a managed service denies leaves its field `undefined`. */
 export interface ServerIdentity {
@@ -35,4 +37,14 @@ const systemIdentifier = async (client: ClientBase): Promise<string | undefined>
     // Denied to ordinary users by some managed services: unknown, not a fault of the node.
     return undefined
   }
+}
+
+/** How far a server has come: what it has flushed, or replayed when it is a standby. */
+const POSITION = `SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+  ELSE pg_current_wal_flush_lsn() END)::text AS lsn`
+
+/** Asks one server for its position; `undefined` where there is none. */
+export const probePosition = async (client: ClientBase): Promise<Lsn | undefined> => {
+  const { rows } = await client.query<{ lsn: string | null }>(POSITION)
+  return parseLsn(rows[0]?.lsn)
 }
