@@ -4,18 +4,22 @@ const project = (name: string, options: Record<string, unknown> = {}) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
 })
 
+const servers = {
+  globalSetup: ['test/integration/global-setup.ts'],
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+  // Two cores: every file has databases of its own on the shared servers, more at once only wait.
+  maxWorkers: 2,
+}
+
 export default defineConfig({
   test: {
     projects: [
       project('unit'),
       project('property'),
-      project('integration', {
-        globalSetup: ['test/integration/global-setup.ts'],
-        testTimeout: 30_000,
-        hookTimeout: 60_000,
-        // Two cores: every file has databases of its own on the shared servers, more at once only wait.
-        maxWorkers: 2,
-      }),
+      project('integration', servers),
+      // Needs the program `pgbouncer`, which npm cannot install: not a part of `npm test`.
+      project('pgbouncer', servers),
       {
         test: {
           name: 'types',

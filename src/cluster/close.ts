@@ -8,12 +8,14 @@ export interface CloseOptions {
   readonly timeoutMs?: number
 }
 
+/** @throws InvalidArgumentError for a time that is no number, or negative */
+export const closeTimeout = ({ timeoutMs = LIMITS.closeTimeoutMs }: CloseOptions): number => {
+  if (timeoutMs >= 0) return timeoutMs
+  throw new InvalidArgumentError(`timeoutMs must be 0 or more milliseconds, not ${timeoutMs}`)
+}
+
 /** Refuses new work, lets running work finish within the limit, then closes every connection. */
-export const closeCore = async (
-  core: Core,
-  { timeoutMs = LIMITS.closeTimeoutMs }: CloseOptions,
-): Promise<void> => {
-  if (!(timeoutMs >= 0)) throw new InvalidArgumentError(`timeoutMs must not be negative, got ${timeoutMs}`)
+export const closeCore = async (core: Core, timeoutMs: number): Promise<void> => {
   core.state = 'closing'
   const connections = core.nodes.flatMap((node) => node.connections)
   const finished = Promise.all(connections.map((each) => each.renew()))
@@ -25,7 +27,8 @@ export const closeCore = async (
     await Promise.race([finished, limit])
   } finally {
     clearTimeout(timer)
-    for (const each of connections) each.destroy()
+    // Before the sockets go: a read that loses its connection must not look for another one.
     core.state = 'closed'
+    for (const each of connections) each.destroy()
   }
 }

@@ -3,7 +3,7 @@ import { loadConfig } from '../config/load.ts'
 import type { ClusterConfigInput } from '../config/input.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { PoolOptions } from '../nodes/options.ts'
-import { closeCore } from './close.ts'
+import { closeCore, closeTimeout } from './close.ts'
 import type { CloseOptions } from './close.ts'
 import { within } from './context.ts'
 import { Core } from './core.ts'
@@ -132,10 +132,18 @@ export class Cluster {
     return statusOf(this.#core)
   }
 
-  /** Refuses new work, lets running work finish within `timeoutMs`, then closes all connections. Calling it again waits for the same. */
+  /**
+   * Refuses new work, lets running work finish within `timeoutMs`, then cancels what is left and
+   * closes all connections. Called again, it waits for the same.
+   */
   close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= closeCore(this.#core, options).finally(() => this.#onClose(this))
-    return this.#closing
+    if (this.#closing !== undefined) return this.#closing
+    try {
+      this.#closing = closeCore(this.#core, closeTimeout(options)).finally(() => this.#onClose(this))
+      return this.#closing
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /** Alias of {@link Cluster.close}, for `await using`. */

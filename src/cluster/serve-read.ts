@@ -1,4 +1,4 @@
-import { ConfigError, InvalidArgumentError, NoReplicaAvailableError } from '../errors.ts'
+import { ClusterClosedError, ConfigError, InvalidArgumentError, NoReplicaAvailableError } from '../errors.ts'
 import type { NodeProblem } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import { classifyFailure } from '../routing/failures.ts'
@@ -49,6 +49,7 @@ export const serveRead = <T>(
     const problems: NodeProblem[] = []
     let lastError: unknown
     for (;;) {
+      if (core.state === 'closed') throw new ClusterClosedError()
       if (only === undefined) core.assertNotMisconfigured()
       const choice = core.router.choose({ now: performance.now(), tried, ...(only && { only }), ...(accepts && { accepts }) })
       if (choice === undefined) throw exhausted(problems, lastError)

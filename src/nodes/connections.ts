@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { PoolClient, PoolConfig } from 'pg'
 import type { NodeConfig } from '../config/types.ts'
@@ -33,6 +34,8 @@ export interface Connections extends EventEmitter {
   /** Cancels what runs and destroys the sockets of all connections, lent ones included. */
   destroy(): void
 }
+
+const WAITING_POLL_MS = 10
 
 /** Connections held by a `pg.Pool`. */
 export class PooledConnections extends EventEmitter implements Connections {
@@ -70,7 +73,10 @@ export class PooledConnections extends EventEmitter implements Connections {
   async renew(): Promise<void> {
     const pool = this.#pool
     this.#pool = undefined
-    await pool?.end()
+    if (pool === undefined) return
+    // pg forgets whoever is still waiting for a connection when its pool ends.
+    while (pool.waitingCount > 0) await sleep(WAITING_POLL_MS)
+    await pool.end()
   }
 
   destroy(): void {

@@ -114,6 +114,14 @@ test('close({ timeoutMs }) does not wait for a hung statement, and leaves none o
   await expect(open().close({ timeoutMs: -1 })).rejects.toThrow(InvalidArgumentError)
 })
 
+test('close() does not forget who waits for a connection', async () => {
+  const cluster = connect({ config: { ...fixture.db.config, master: { ...fixture.db.config.master, pool: 1 } } })
+  const answers = Promise.all([1, 2, 3].map((n) => cluster.writer.query(`SELECT ${n} AS n FROM pg_sleep(0.05)`)))
+  await expect.poll(() => cluster.writer.waitingCount).toBe(2)
+  await cluster.close()
+  expect((await answers).map(({ rows }) => rows[0].n)).toEqual([1, 2, 3])
+})
+
 test('await using closes', async () => {
   let cluster: Cluster
   {
