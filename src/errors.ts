@@ -24,7 +24,8 @@ export abstract class SegregatoError extends Error {
 
   /** True for errors of this library, also for those of another installed copy of it. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    if (this === SegregatoError) return typeof value === 'object' && value !== null && BRAND in value
+    if (this === SegregatoError)
+      return typeof value === 'object' && value !== null && BRAND in value
     return Function.prototype[Symbol.hasInstance].call(this, value)
   }
 }
@@ -54,7 +55,8 @@ export class ConfigError extends SegregatoError {
 }
 
 const describeIssue = ({ message, path, file, line, column }: ConfigIssue): string => {
-  const place = file === undefined ? '' : line === undefined ? file : `${file}:${line}:${column ?? 1}`
+  const place =
+    file === undefined ? '' : line === undefined ? file : `${file}:${line}:${column ?? 1}`
   const head = [place, path].filter(Boolean).join(' ')
   return head === '' ? message : `${head}: ${message}`
 }
@@ -148,7 +150,10 @@ export class NoReplicaAvailableError extends SegregatoError {
 
   constructor(nodes: readonly NodeProblem[], options?: ErrorOptions) {
     const list = nodes.map(({ node, problem }) => `${node} (${problem})`).join(', ')
-    super(`No node can serve this read: ${list || 'none is eligible'}. Check the servers, or widen what using() allows`, options)
+    super(
+      `No node can serve this read: ${list || 'none is eligible'}. Check the servers, or widen what using() allows`,
+      options,
+    )
     this.nodes = nodes
   }
 }
@@ -174,7 +179,10 @@ export class DeadlineExceededError extends SegregatoError {
   readonly timeoutMs: number
 
   constructor(timeoutMs: number, options?: ErrorOptions) {
-    super(`Not finished within ${timeoutMs} ms. The statement was cancelled on the server; raise timeoutMs if it needs longer`, options)
+    super(
+      `Not finished within ${timeoutMs} ms. The statement was cancelled on the server; raise timeoutMs if it needs longer`,
+      options,
+    )
     this.timeoutMs = timeoutMs
   }
 }
@@ -185,7 +193,9 @@ export class ScopeEndedError extends SegregatoError {
   readonly scope: string
 
   constructor(scope: string) {
-    super(`This ${scope} has ended, nothing was sent. Await everything that belongs to it inside its function`)
+    super(
+      `This ${scope} has ended, nothing was sent. Await everything that belongs to it inside its function`,
+    )
     this.scope = scope
   }
 }
@@ -242,7 +252,9 @@ export class ValidationError extends SegregatoError {
   readonly issues: readonly ValidationIssue[]
 
   constructor(model: string, issues: readonly ValidationIssue[]) {
-    const list = issues.map(({ message, path }) => (path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`))
+    const list = issues.map(({ message, path }) =>
+      path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`,
+    )
     super(`${model}: ${list.join('; ')}`)
     this.model = model
     this.issues = issues

@@ -5,14 +5,15 @@ import type { ConnectionCounts, Connections } from '../nodes/connections.ts'
 import { readQueryArguments } from '../nodes/query-arguments.ts'
 import { currentScope } from './context.ts'
 import type { Core } from './core.ts'
-import { ScopedClient, settleCallback } from './scoped-client.ts'
+import { settleCallback } from './scoped-client.ts'
+import type { ScopedClient } from './scoped-client.ts'
 import type { Scope } from './scope.ts'
 import type { CallOptions, RoutedResult, Statement } from './statement.ts'
 import { EXECUTE } from './statement.ts'
 
 /** `query` of `pg.Pool` without its overloads, which cannot be declared again in a subclass. */
-type PlainQuery = (this: pg.Pool, ...args: unknown[]) => Promise<unknown>
-const plainQuery = pg.Pool.prototype.query as unknown as PlainQuery
+const plainQuery = (pool: pg.Pool, args: readonly unknown[]): unknown =>
+  Reflect.apply(Reflect.get(pg.Pool.prototype, 'query'), pool, args)
 
 const AFTER_END = 'Cannot use a pool after calling end on the pool'
 
@@ -47,7 +48,10 @@ export abstract class ClusterPool extends pg.Pool {
   /** A client for statements of its own, outside scopes. */
   protected abstract lend(): Promise<PoolClient>
   /** Runs one statement outside scopes. */
-  protected abstract serve(config: QueryConfig, options: CallOptions & { asPool?: boolean }): Promise<RoutedResult>
+  protected abstract serve(
+    config: QueryConfig,
+    options: CallOptions & { asPool?: boolean },
+  ): Promise<RoutedResult>
   /** The client for the same inside a scope, or an error when the scope does not allow it. */
   protected abstract lendIn(scope: Scope): ScopedClient
   /** Runs a statement of a model inside a scope. */
@@ -65,7 +69,7 @@ export abstract class ClusterPool extends pg.Pool {
   }
 
   override query(...args: never[]): never {
-    if (typeof args[0] === 'function') return plainQuery.apply(this, args) as never
+    if (typeof args[0] === 'function') return plainQuery(this, args) as never
     let call: ReturnType<typeof readQueryArguments>
     try {
       call = readQueryArguments(args)
@@ -74,7 +78,7 @@ export abstract class ClusterPool extends pg.Pool {
       return settle(Promise.reject(error as Error), callback as QueryCallback | undefined) as never
     }
     // What pg does with a query object is right here too: it asks connect() for the client.
-    if ('submittable' in call) return plainQuery.apply(this, args) as never
+    if ('submittable' in call) return plainQuery(this, args) as never
     return settle(this.#query(call.config), call.callback as QueryCallback | undefined) as never
   }
 
@@ -142,10 +146,17 @@ for (const name of ['totalCount', 'idleCount', 'waitingCount', 'expiredCount'] a
   })
 }
 
-type ConnectCallback = (error: Error | undefined, client: PoolClient | undefined, done: (error?: Error) => void) => void
+type ConnectCallback = (
+  error: Error | undefined,
+  client: PoolClient | undefined,
+  done: (error?: Error) => void,
+) => void
 type QueryCallback = (error: Error | undefined, result?: unknown) => void
 
-const settle = <T>(result: Promise<T>, callback: QueryCallback | undefined): Promise<T> | undefined => {
+const settle = <T>(
+  result: Promise<T>,
+  callback: QueryCallback | undefined,
+): Promise<T> | undefined => {
   if (callback === undefined) return result
   settleCallback(result, callback)
   return undefined

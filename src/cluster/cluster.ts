@@ -77,7 +77,8 @@ export class Cluster {
   }
 
   set replicaShare(share: number) {
-    if (!(share >= 0 && share <= 1)) throw new InvalidArgumentError(`replicaShare must be between 0 and 1, not ${share}`)
+    if (!(share >= 0 && share <= 1))
+      throw new InvalidArgumentError(`replicaShare must be between 0 and 1, not ${share}`)
     this.#core.router.share = share
   }
 
@@ -139,10 +140,12 @@ export class Cluster {
   close(options: CloseOptions = {}): Promise<void> {
     if (this.#closing !== undefined) return this.#closing
     try {
-      this.#closing = closeCore(this.#core, closeTimeout(options)).finally(() => this.#onClose(this))
+      this.#closing = closeCore(this.#core, closeTimeout(options)).finally(() =>
+        this.#onClose(this),
+      )
       return this.#closing
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 

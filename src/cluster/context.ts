@@ -35,6 +35,8 @@ export const currentTarget = (core: Core): Target | undefined => {
 
 /** Runs a function with a scope or an override around it. */
 export const within = <T>(
-  entry: { readonly core: Core; readonly scope: Scope } | { readonly core: Core; readonly using: Target },
+  entry:
+    | { readonly core: Core; readonly scope: Scope }
+    | { readonly core: Core; readonly using: Target },
   fn: () => T,
 ): T => frames.run({ ...entry, parent: frames.getStore() }, fn)

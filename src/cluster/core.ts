@@ -24,7 +24,11 @@ export class Core {
   constructor(config: ClusterConfig, pool: PoolOptions) {
     this.config = config
     const open = (node: NodeConfig): Node =>
-      new Node(node, { pool, quarantine: LIMITS.quarantine, onChange: (changed) => this.#changed(changed) })
+      new Node(node, {
+        pool,
+        quarantine: LIMITS.quarantine,
+        onChange: (changed) => this.#changed(changed),
+      })
     this.primary = open(config.primary)
     this.replicas = config.replicas.map(open)
     this.freshness = new Freshness(this.primary, this.replicas)

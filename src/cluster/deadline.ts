@@ -13,7 +13,9 @@ export class Deadline {
    */
   constructor({ timeoutMs, signal }: Pick<CallOptions, 'timeoutMs' | 'signal'>) {
     if (timeoutMs !== undefined && !(timeoutMs > 0)) {
-      throw new InvalidArgumentError(`timeoutMs must be a positive number of milliseconds, not ${timeoutMs}`)
+      throw new InvalidArgumentError(
+        `timeoutMs must be a positive number of milliseconds, not ${timeoutMs}`,
+      )
     }
     signal?.throwIfAborted()
     this.#timeoutMs = timeoutMs
@@ -34,19 +36,23 @@ export class Deadline {
       const stop = (reason: unknown): void => {
         settle()
         abandon()
-        reject(reason as Error)
+        reject(reason)
       }
       const onAbort = (): void => stop(signal?.reason)
       let settled = false
       const expire = (): void => {
         // After a stall of the event loop the timer fires before the answer, which has long been
         // there, is read: one more turn before it counts.
-        if (timeoutMs !== undefined) setImmediate(() => settled || stop(new DeadlineExceededError(timeoutMs)))
+        if (timeoutMs !== undefined)
+          setImmediate(() => settled || stop(new DeadlineExceededError(timeoutMs)))
       }
       const timer =
         timeoutMs === undefined
           ? undefined
-          : setTimeout(expire, Math.min(Math.max(0, this.#endsAt - performance.now()), LONGEST_TIMER_MS))
+          : setTimeout(
+              expire,
+              Math.min(Math.max(0, this.#endsAt - performance.now()), LONGEST_TIMER_MS),
+            )
       const settle = (): void => {
         settled = true
         clearTimeout(timer)
@@ -60,7 +66,7 @@ export class Deadline {
         },
         (error: unknown) => {
           settle()
-          reject(error as Error)
+          reject(error)
         },
       )
     })

@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import type { Routing } from './statement.ts'
 
 /** A change of a node's health; sent once per change, never per failure. */

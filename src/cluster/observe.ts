@@ -15,7 +15,12 @@ export const observe = async <T>(core: Core, work: (report: Report) => Promise<T
   const finish = (outcome: 'ok' | 'error'): void => {
     if (reported === undefined) return
     const { routing, shadow } = reported
-    publish(core.events, 'query', { ...routing, durationMs: performance.now() - startedAt, outcome, shadow })
+    publish(core.events, 'query', {
+      ...routing,
+      durationMs: performance.now() - startedAt,
+      outcome,
+      shadow,
+    })
   }
   try {
     const result = await work((routing, shadow) => (reported = { routing, shadow }))

@@ -20,7 +20,8 @@ interface PortalQuery extends SubmittableQuery {
 
 /** Whether a query object reads page by page from a portal. `pg.Query` reads all at once unless told otherwise. */
 export const isPortal = (query: SubmittableQuery): query is PortalQuery =>
-  typeof (query as Partial<PortalQuery>).handlePortalSuspended === 'function' && !(query instanceof pg.Query)
+  typeof (query as Partial<PortalQuery>).handlePortalSuspended === 'function' &&
+  !(query instanceof pg.Query)
 
 /**
  * Lets a cursor of `pg-cursor` read from a cursor that the scope DECLAREs. The cursor believes that
@@ -97,7 +98,9 @@ class PortalConnection extends EventEmitter {
     } as QueryConfig)
     if (!this.#described) {
       this.#described = true
-      this.#query.handleRowDescription({ fields: result.fields.map((field) => ({ ...field, format: 'text' })) })
+      this.#query.handleRowDescription({
+        fields: result.fields.map((field) => ({ ...field, format: 'text' })),
+      })
       this.emit('rowDescription')
       this.flush()
       return

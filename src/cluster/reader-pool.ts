@@ -58,11 +58,15 @@ export class ReaderPool extends ClusterPool {
     config: QueryConfig,
     { asPool = false, ...options }: CallOptions & { asPool?: boolean },
   ): Promise<RoutedResult> {
-    return serveRead(this.core, { ...options, discardOnError: asPool }, async ({ lease, routing, deadline }) => {
-      const result = await lease.query(config, deadline)
-      lease.release()
-      return Object.assign(result, { routing })
-    })
+    return serveRead(
+      this.core,
+      { ...options, discardOnError: asPool },
+      async ({ lease, routing, deadline }) => {
+        const result = await lease.query(config, deadline)
+        lease.release()
+        return Object.assign(result, { routing })
+      },
+    )
   }
 
   protected override lendIn(scope: Scope): ScopedClient {

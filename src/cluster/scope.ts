@@ -94,14 +94,19 @@ export class Scope {
   }
 
   /** Opens a nested transaction that keeps all other statements of this scope waiting until it ends. */
-  async nest(options: { readonly readOnly: boolean; readonly byClient?: boolean }): Promise<Nested> {
+  async nest(options: {
+    readonly readOnly: boolean
+    readonly byClient?: boolean
+  }): Promise<Nested> {
     this.#assertLive()
     const leave = await this.#gate.enter()
     const savepoint = this.#savepoint()
     const readOnly = this.facts.readOnly || options.readOnly
     try {
       this.#assertLive()
-      await this.#client.query(readOnly && !this.facts.readOnly ? readOnlySavepoint(savepoint) : `SAVEPOINT ${savepoint}`)
+      await this.#client.query(
+        readOnly && !this.facts.readOnly ? readOnlySavepoint(savepoint) : `SAVEPOINT ${savepoint}`,
+      )
     } catch (error) {
       leave()
       throw error
@@ -175,4 +180,5 @@ const SAVEPOINT_PREFIX = `segregato_${randomBytes(6).toString('hex')}`
 const readOnlySavepoint = (name: string): string =>
   `SAVEPOINT ${name}; SET LOCAL transaction_read_only = on`
 
-const rollbackTo = (name: string): string => `ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`
+const rollbackTo = (name: string): string =>
+  `ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`

@@ -57,7 +57,8 @@ export class ScopedClient extends EventEmitter {
 
   /** Gives the client back. A BEGIN that is still open is rolled back. */
   release(_error?: Error | boolean): void {
-    if (this.#released) throw new Error('Release called on client which has already been released to the pool.')
+    if (this.#released)
+      throw new Error('Release called on client which has already been released to the pool.')
     this.#released = true
     this.#enqueue(async () => {
       const block = this.#block
@@ -119,7 +120,9 @@ export class ScopedClient extends EventEmitter {
     for (const { start, end, words } of spans) {
       const control = controlOf(words)
       const single = { ...config, text: text.slice(start, end) }
-      results.push(control.kind === 'none' ? await this.#statement(single) : await this.#control(control))
+      results.push(
+        control.kind === 'none' ? await this.#statement(single) : await this.#control(control),
+      )
     }
     return results as unknown as QueryResult
   }
@@ -132,7 +135,8 @@ export class ScopedClient extends EventEmitter {
     switch (control.kind) {
       case 'begin':
         // A second BEGIN is a warning in PostgreSQL and changes nothing.
-        if (this.#purpose === 'read' && control.access === 'read write') throw new StrictReadModelError('BEGIN READ WRITE')
+        if (this.#purpose === 'read' && control.access === 'read write')
+          throw new StrictReadModelError('BEGIN READ WRITE')
         this.#block ??= await this.#begin(control.access === 'read only')
         return emptyResult('BEGIN')
       case 'commit':
@@ -204,7 +208,10 @@ const emptyResult = (command: string): QueryResult => ({
 })
 
 /** Calls back in the caller's context; what the callback throws is nobody's rejection. */
-export const settleCallback = <T>(result: Promise<T>, callback: (error: Error | undefined, value?: T) => void): void => {
+export const settleCallback = <T>(
+  result: Promise<T>,
+  callback: (error: Error | undefined, value?: T) => void,
+): void => {
   result.then(
     (value) => process.nextTick(callback, undefined, value),
     (error: Error) => process.nextTick(callback, error),

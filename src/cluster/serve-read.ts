@@ -1,4 +1,9 @@
-import { ClusterClosedError, ConfigError, InvalidArgumentError, NoReplicaAvailableError } from '../errors.ts'
+import {
+  ClusterClosedError,
+  ConfigError,
+  InvalidArgumentError,
+  NoReplicaAvailableError,
+} from '../errors.ts'
 import type { NodeProblem } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import { classifyFailure } from '../routing/failures.ts'
@@ -43,7 +48,8 @@ export const serveRead = <T>(
     const target = options.using ?? currentTarget(core)
     const only = target === undefined ? undefined : core.nodesFor(target)
     const maxLagMs = options.maxLagMs ?? core.config.settings.maxLagMs
-    const accepts = maxLagMs === undefined ? undefined : (node: Node) => core.freshness.isWithin(node, maxLagMs)
+    const accepts =
+      maxLagMs === undefined ? undefined : (node: Node) => core.freshness.isWithin(node, maxLagMs)
     if (maxLagMs !== undefined) await deadline.race(core.freshness.update(maxLagMs), () => {})
     const tried = new Set<Node>()
     const problems: NodeProblem[] = []
@@ -51,7 +57,12 @@ export const serveRead = <T>(
     for (;;) {
       if (core.state === 'closed') throw new ClusterClosedError()
       if (only === undefined) core.assertNotMisconfigured()
-      const choice = core.router.choose({ now: performance.now(), tried, ...(only && { only }), ...(accepts && { accepts }) })
+      const choice = core.router.choose({
+        now: performance.now(),
+        tried,
+        ...(only && { only }),
+        ...(accepts && { accepts }),
+      })
       if (choice === undefined) throw exhausted(problems, lastError)
       const { node } = choice
       const routing = routingOf(core, choice)
@@ -63,7 +74,8 @@ export const serveRead = <T>(
       } catch (error) {
         const failure = classifyFailure(error)
         if (failure === 'statement') throw error
-        if (failure !== 'conflict') node.failed(error as Error, failure === 'node' ? 'unreachable' : failure)
+        if (failure !== 'conflict')
+          node.failed(error as Error, failure === 'node' ? 'unreachable' : failure)
         lastError = error
         tried.add(node)
         problems.push({ node: node.name, problem: describeFailure(error as Error) })
@@ -99,14 +111,19 @@ const routingOf = (core: Core, { node, reason }: Choice<Node>): Routing => ({
 
 const checkMaxLag = (maxLagMs: number | undefined): void => {
   if (maxLagMs === undefined || maxLagMs > 0) return
-  throw new InvalidArgumentError(`maxLagMs must be a positive number of milliseconds, not ${maxLagMs}`)
+  throw new InvalidArgumentError(
+    `maxLagMs must be a positive number of milliseconds, not ${maxLagMs}`,
+  )
 }
 
 /** When nothing is left: a mistake in the configuration is called by its name. */
 const exhausted = (problems: readonly NodeProblem[], lastError: unknown): Error => {
   if (lastError !== undefined && classifyFailure(lastError) === 'misconfigured') {
     return new ConfigError(
-      problems.map(({ node, problem }) => ({ path: node, message: `the server refused the connection (${problem})` })),
+      problems.map(({ node, problem }) => ({
+        path: node,
+        message: `the server refused the connection (${problem})`,
+      })),
       { cause: lastError },
     )
   }

@@ -53,7 +53,9 @@ export interface Routing {
 }
 
 /** A result of `pg` with the record of where it came from. */
-export interface RoutedResult<Row extends QueryResultRow = QueryResultRow> extends QueryResult<Row> {
+export interface RoutedResult<
+  Row extends QueryResultRow = QueryResultRow,
+> extends QueryResult<Row> {
   readonly routing: Routing
 }
 
@@ -64,7 +66,10 @@ export const PAGES: unique symbol = Symbol.for('segregato.pages') as never
 
 /** The part of `cluster.writer` and `cluster.reader` that models use. */
 export interface Executor {
-  [EXECUTE]<Row extends QueryResultRow>(statement: Statement, options?: CallOptions): Promise<RoutedResult<Row>>
+  [EXECUTE]<Row extends QueryResultRow>(
+    statement: Statement,
+    options?: CallOptions,
+  ): Promise<RoutedResult<Row>>
 }
 
 /** The part of `cluster.reader` that streams use: memory holds one page. */

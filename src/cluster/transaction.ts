@@ -1,4 +1,9 @@
-import { InvalidArgumentError, ScopeNestingError, TransactionRolledBackError, WriteOutcomeUnknownError } from '../errors.ts'
+import {
+  InvalidArgumentError,
+  ScopeNestingError,
+  TransactionRolledBackError,
+  WriteOutcomeUnknownError,
+} from '../errors.ts'
 import { isOutcomeUnknown } from '../routing/failures.ts'
 import { currentScope, within } from './context.ts'
 import type { Core } from './core.ts'
@@ -31,11 +36,19 @@ export const runTransaction = async <T>(
   checkIsolation(options.isolation)
   const around = currentScope(core)
   if (around !== undefined) return runNested(core, around, fn, options)
-  const deadline = new Deadline(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs })
+  const deadline = new Deadline(
+    options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs },
+  )
   const lease = await leaseWriter(core, deadline)
   const scope = new Scope(lease.client, {
     kind: 'transaction',
-    routing: { node: core.primary.name, role: 'primary', reason: 'transaction', lagMs: 0, waitedMs: 0 },
+    routing: {
+      node: core.primary.name,
+      role: 'primary',
+      reason: 'transaction',
+      lagMs: 0,
+      waitedMs: 0,
+    },
     readOnly: options.readOnly ?? false,
     isolation: options.isolation,
   })
@@ -74,7 +87,9 @@ const commit = async (core: Core, lease: Lease, scope: Scope): Promise<void> => 
     if (command === 'ROLLBACK') throw new TransactionRolledBackError()
   } catch (error) {
     lease.release(error)
-    throw isOutcomeUnknown(error) ? new WriteOutcomeUnknownError(core.primary.name, { cause: error }) : error
+    throw isOutcomeUnknown(error)
+      ? new WriteOutcomeUnknownError(core.primary.name, { cause: error })
+      : error
   }
 }
 
@@ -96,7 +111,11 @@ const runNested = async <T>(
 ): Promise<T> => {
   const { facts } = around
   if (facts.kind === 'snapshot') {
-    throw new ScopeNestingError('transaction()', 'snapshot()', 'Open the transaction before the snapshot or after it')
+    throw new ScopeNestingError(
+      'transaction()',
+      'snapshot()',
+      'Open the transaction before the snapshot or after it',
+    )
   }
   if (isolation !== undefined && isolation !== facts.isolation) {
     throw new ScopeNestingError(
@@ -126,7 +145,9 @@ const runNested = async <T>(
 
 const checkIsolation = (isolation: string | undefined): void => {
   if (isolation === undefined || (ISOLATIONS as readonly string[]).includes(isolation)) return
-  throw new InvalidArgumentError(`isolation must be one of ${ISOLATIONS.join(', ')}, not '${isolation}'`)
+  throw new InvalidArgumentError(
+    `isolation must be one of ${ISOLATIONS.join(', ')}, not '${isolation}'`,
+  )
 }
 
 const beginStatement = ({ isolation, readOnly = false }: TransactionOptions): string =>

@@ -58,15 +58,19 @@ const problemOf = (
   allowSameServer: boolean,
 ): string | undefined => {
   if (node.role === 'primary') {
-    if (node.inRecovery) return 'is configured as the master, but the server is in recovery: it is a replica'
-    return node.readOnly ? 'is the master, but its sessions are read-only (default_transaction_read_only)' : undefined
+    if (node.inRecovery)
+      return 'is configured as the master, but the server is in recovery: it is a replica'
+    return node.readOnly
+      ? 'is the master, but its sessions are read-only (default_transaction_read_only)'
+      : undefined
   }
   const sameAsPrimary =
     primary?.systemIdentifier !== undefined && node.systemIdentifier === primary.systemIdentifier
   if (!node.inRecovery && !(allowSameServer && sameAsPrimary)) {
     return 'is configured as a replica, but the server is not in recovery: it would accept writes'
   }
-  if (node.systemIdentifier === undefined || primary?.systemIdentifier === undefined) return undefined
+  if (node.systemIdentifier === undefined || primary?.systemIdentifier === undefined)
+    return undefined
   return sameAsPrimary
     ? undefined
     : `belongs to another cluster than the master: its system identifier is ${node.systemIdentifier}, not ${primary.systemIdentifier}`

@@ -11,8 +11,9 @@ import { bindToCaller, readQueryArguments, whenEnded } from './query-arguments.t
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
 
 /** `query` without its overloads, which cannot be declared again in a subclass. */
-type PlainQuery = (this: pg.Client, ...args: unknown[]) => unknown
-const plainQuery = pg.Client.prototype.query as unknown as PlainQuery
+const plainQuery = (client: pg.Client, ...args: unknown[]): void => {
+  Reflect.apply(Reflect.get(pg.Client.prototype, 'query'), client, args)
+}
 
 /** A connection of one node. It is a `pg.Client` in every respect. */
 export class NodeClient extends pg.Client {
@@ -52,11 +53,11 @@ export class NodeClient extends pg.Client {
   }
 
   protected send(config: QueryConfig, callback: QueryCallback): void {
-    plainQuery.call(this, config, callback)
+    plainQuery(this, config, callback)
   }
 
   protected submit(query: SubmittableQuery, _text: string): void {
-    plainQuery.call(this, query)
+    plainQuery(this, query)
   }
 }
 
@@ -94,15 +95,16 @@ export class ReadClient extends NodeClient {
       process.nextTick(callback, refusal)
       return
     }
-    const answer: QueryCallback = (error, result) => callback(error && refusedByServer(error, text), result)
+    const answer: QueryCallback = (error, result) =>
+      callback(error && refusedByServer(error, text), result)
     if (!this.node.pgbouncer) {
-      plainQuery.call(this, config, answer)
+      plainQuery(this, config, answer)
     } else if (this.#follows(text)) {
-      plainQuery.call(this, { ...config, text: beginReadOnly(text) }, answer)
+      plainQuery(this, { ...config, text: beginReadOnly(text) }, answer)
     } else {
-      plainQuery.call(this, 'BEGIN READ ONLY', () => {})
-      plainQuery.call(this, config, (error: Error | null, result: never) => {
-        plainQuery.call(this, 'COMMIT', () => answer(error, result))
+      plainQuery(this, 'BEGIN READ ONLY', () => {})
+      plainQuery(this, config, (error: Error | null, result: never) => {
+        plainQuery(this, 'COMMIT', () => answer(error, result))
       })
     }
   }
@@ -113,14 +115,13 @@ export class ReadClient extends NodeClient {
       process.nextTick(() => query.handleError(refusal, this.connection))
       return
     }
-    const { handleError } = query
-    query.handleError = (error, connection) =>
-      handleError.call(query, refusedByServer(error, text), connection)
+    const handleError = query.handleError.bind(query)
+    query.handleError = (error, connection) => handleError(refusedByServer(error, text), connection)
     if (this.node.pgbouncer && !this.#follows(text)) {
-      plainQuery.call(this, 'BEGIN READ ONLY', () => {})
-      whenEnded(query, () => plainQuery.call(this, 'COMMIT', () => {}))
+      plainQuery(this, 'BEGIN READ ONLY', () => {})
+      whenEnded(query, () => plainQuery(this, 'COMMIT', () => {}))
     }
-    plainQuery.call(this, query)
+    plainQuery(this, query)
   }
 
   /** Whether a text belongs to a transaction of the user's own, so that it gets none around it. */
@@ -140,7 +141,9 @@ interface ParameterStatus {
 
 const beginReadOnly = (text: string): string =>
   rewriteControls(text, (control, original) =>
-    control.kind === 'begin' && control.access === undefined ? `${original.trimEnd()} READ ONLY` : original,
+    control.kind === 'begin' && control.access === undefined
+      ? `${original.trimEnd()} READ ONLY`
+      : original,
   )
 
 /** SQLSTATE of a write in a read-only transaction or on a standby. */
@@ -149,7 +152,9 @@ const READ_ONLY_SQL_TRANSACTION = '25006'
 /** The strict error for a write that the server refused; any other error as it is. */
 export const refusedByServer = (error: Error, text: string): Error => {
   if (!(error instanceof pg.DatabaseError) || error.code !== READ_ONLY_SQL_TRANSACTION) return error
-  const named = /^cannot execute (.+?) (?:in a read-only transaction|during recovery)$/.exec(error.message)
+  const named = /^cannot execute (.+?) (?:in a read-only transaction|during recovery)$/.exec(
+    error.message,
+  )
   const operation = named?.[1] ?? firstWord(text)
   return new StrictReadModelError(operation, { cause: error, sqlState: READ_ONLY_SQL_TRANSACTION })
 }

@@ -53,7 +53,9 @@ export class PooledConnections extends EventEmitter implements Connections {
       maxLifetimeSeconds: node.maxLifetimeMs / 1000,
       // A script ends by itself: idle connections never keep the process alive.
       allowExitOnIdle: true,
-      Client: (purpose === 'read' ? ReadClient : NodeClient) as unknown as NonNullable<PoolConfig['Client']>,
+      Client: (purpose === 'read' ? ReadClient : NodeClient) as unknown as NonNullable<
+        PoolConfig['Client']
+      >,
     }
   }
 

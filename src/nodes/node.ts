@@ -32,9 +32,6 @@ export class Node {
     this.read = new PooledConnections(config, 'read', options.pool)
     this.write =
       config.role === 'primary' ? new PooledConnections(config, 'write', options.pool) : undefined
-    this.read.on('error', (error: Error) => this.failed(error))
-    // The write connections' failures reach the reads by the same server's health.
-    this.write?.on('error', (error: Error) => this.failed(error))
   }
 
   get name(): string {

@@ -51,7 +51,13 @@ const startupOptions = (node: NodeConfig, purpose: Purpose): string => {
     .join(' ')
 }
 
-const sslOptions = ({ rejectUnauthorized, verifyHost, ca, cert, key }: SslConfig): ConnectionOptions => ({
+const sslOptions = ({
+  rejectUnauthorized,
+  verifyHost,
+  ca,
+  cert,
+  key,
+}: SslConfig): ConnectionOptions => ({
   rejectUnauthorized,
   ...(ca === undefined ? {} : { ca }),
   ...(cert === undefined ? {} : { cert }),

@@ -19,7 +19,9 @@ const SYSTEM_IDENTIFIER = 'SELECT system_identifier::text AS id FROM pg_control_
 
 /** Asks one server who it is. */
 export const probeIdentity = async (client: ClientBase): Promise<ServerIdentity> => {
-  const role = await client.query<{ in_recovery: boolean; read_only: boolean; version: string }>(ROLE)
+  const role = await client.query<{ in_recovery: boolean; read_only: boolean; version: string }>(
+    ROLE,
+  )
   const row = role.rows[0]
   return {
     inRecovery: row?.in_recovery ?? false,

@@ -76,14 +76,15 @@ export const bindToCaller = (query: SubmittableQuery): void => {
 
 /** Runs `after` once when a query object has ended, well or with an error, after its own handler. */
 export const whenEnded = (query: SubmittableQuery, after: () => void): void => {
-  const { handleError, handleReadyForQuery } = query
+  const handleError = query.handleError.bind(query)
+  const handleReadyForQuery = query.handleReadyForQuery.bind(query)
   // The connection calls the one or the other: after an error it does not report that it is ready.
   query.handleError = (error, connection) => {
-    handleError.call(query, error, connection)
+    handleError(error, connection)
     after()
   }
   query.handleReadyForQuery = (connection) => {
-    handleReadyForQuery.call(query, connection)
+    handleReadyForQuery(connection)
     after()
   }
 }

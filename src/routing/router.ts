@@ -66,7 +66,8 @@ export class Router<N extends RoutableNode> {
   choose(request: ReadRequest<N>): Choice<N> | undefined {
     if (request.only !== undefined) return this.#chooseAmong(request.only, request)
     const { tried, accepts } = request
-    const usable = (node: N): boolean => !tried.has(node) && (accepts === undefined || accepts(node))
+    const usable = (node: N): boolean =>
+      !tried.has(node) && (accepts === undefined || accepts(node))
     const replica = this.#balancer(this.#eligibleAt(request.now), usable)
     if (replica !== undefined) {
       if (tried.size > 0) return { node: replica, reason: 'retry' }
@@ -79,7 +80,8 @@ export class Router<N extends RoutableNode> {
   /** No healthy replica is left: the primary, or whatever has not been tried, quarantine or not. */
   #lastResort({ tried, now, accepts }: ReadRequest<N>): Choice<N> | undefined {
     const primary = this.#primary
-    if (!tried.has(primary) && !primary.isQuarantined(now)) return { node: primary, reason: 'no-replica' }
+    if (!tried.has(primary) && !primary.isQuarantined(now))
+      return { node: primary, reason: 'no-replica' }
     const left = [...this.#replicas, primary].find(
       (node) => !tried.has(node) && (node === primary || accepts === undefined || accepts(node)),
     )
@@ -108,7 +110,8 @@ export class Router<N extends RoutableNode> {
     if (now < this.#validUntil) return this.#eligible
     this.#eligible = this.#replicas.filter((node) => !node.isQuarantined(now))
     this.#validUntil = this.#replicas.reduce(
-      (earliest, node) => (node.isQuarantined(now) ? Math.min(earliest, node.quarantinedUntil) : earliest),
+      (earliest, node) =>
+        node.isQuarantined(now) ? Math.min(earliest, node.quarantinedUntil) : earliest,
       Infinity,
     )
     return this.#eligible

@@ -35,10 +35,7 @@ const READ_ONLY_SETTING = /transaction_read_only/i
  *
  * @param values - the statement's parameters: `set_config($1, …)` takes the setting's name there
  */
-export const refusedOnReader = (
-  text: string,
-  values?: readonly unknown[],
-): string | undefined => {
+export const refusedOnReader = (text: string, values?: readonly unknown[]): string | undefined => {
   if (/set_config/i.test(text) && namesReadOnlySetting(text, values)) return 'set_config'
   if (!text.includes(';') && !WATCHED.has(firstWord(text))) return undefined
   for (const { words } of scanStatements(text)) {
@@ -63,18 +60,26 @@ const refusedStatement = (words: readonly string[]): string | undefined => {
   if (first === 'RESET' && (second === 'ALL' || isReadOnlySetting(second))) return `RESET ${second}`
   if (first === 'DISCARD' && second === 'ALL') return 'DISCARD ALL'
   // SET SESSION / SET LOCAL name; SET name.
-  if (first === 'SET' && (isReadOnlySetting(second) || isReadOnlySetting(third))) return 'SET transaction_read_only'
+  if (first === 'SET' && (isReadOnlySetting(second) || isReadOnlySetting(third)))
+    return 'SET transaction_read_only'
   return undefined
 }
 
 const setsAccess = (words: readonly string[]): boolean =>
-  words.includes('TRANSACTION') && words.some((word, index) => word === 'READ' && words[index + 1] === 'WRITE')
+  words.includes('TRANSACTION') &&
+  words.some((word, index) => word === 'READ' && words[index + 1] === 'WRITE')
 
 const isReadOnlySetting = (word: string | undefined): boolean =>
   word !== undefined && READ_ONLY_SETTING.test(word)
 
 /** Commands that end a savepoint, and with it the read-only state that was set inside. */
-const ENDS_SAVEPOINT: ReadonlySet<string> = new Set(['RELEASE', 'ROLLBACK', 'ABORT', 'COMMIT', 'END'])
+const ENDS_SAVEPOINT: ReadonlySet<string> = new Set([
+  'RELEASE',
+  'ROLLBACK',
+  'ABORT',
+  'COMMIT',
+  'END',
+])
 
 /** As {@link refusedOnReader}, for a text that runs under a read-only savepoint of a read-write transaction. */
 export const refusedInSavepoint = (

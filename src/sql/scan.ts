@@ -54,7 +54,8 @@ export const firstWord = (text: string): string => {
     if (after === position) break
     position = after
   }
-  if (position >= text.length || !isWordStart(text.charCodeAt(position))) return text.charAt(position)
+  if (position >= text.length || !isWordStart(text.charCodeAt(position)))
+    return text.charAt(position)
   return text.slice(position, wordEnd(text, position)).toUpperCase()
 }
 

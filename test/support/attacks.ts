@@ -28,15 +28,25 @@ export const ATTACKS: readonly [name: string, text: string, values?: unknown[]][
   ['SET TRANSACTION, then the write', 'SET TRANSACTION READ WRITE; DELETE FROM posts'],
   ['RESET ALL', 'RESET ALL'],
   ['DISCARD ALL', 'DISCARD ALL'],
-  ['set_config by a parameter', 'SELECT set_config($1, $2, false)', ['default_transaction_read_only', 'off']],
-  ['DO with a COMMIT inside', "DO $$ BEGIN PERFORM unlock('default_transaction_read_only'); COMMIT; DELETE FROM posts; END $$"],
+  [
+    'set_config by a parameter',
+    'SELECT set_config($1, $2, false)',
+    ['default_transaction_read_only', 'off'],
+  ],
+  [
+    'DO with a COMMIT inside',
+    "DO $$ BEGIN PERFORM unlock('default_transaction_read_only'); COMMIT; DELETE FROM posts; END $$",
+  ],
   ['ALTER SYSTEM', "ALTER SYSTEM SET log_statement = 'none'"],
 ]
 
 export const expectUnchanged = async (db: FreshDatabase): Promise<void> => {
   const { rows } = await db.admin.query('SELECT * FROM posts')
   expect(rows).toEqual([{ id: 1, title: 'kept' }])
-  expect((await db.admin.query('SELECT is_called FROM numbers')).rows).toEqual([{ is_called: false }])
-  expect((await db.admin.query("SELECT to_regclass('other') AS other")).rows).toEqual([{ other: null }])
+  expect((await db.admin.query('SELECT is_called FROM numbers')).rows).toEqual([
+    { is_called: false },
+  ])
+  expect((await db.admin.query("SELECT to_regclass('other') AS other")).rows).toEqual([
+    { other: null },
+  ])
 }
-

@@ -15,7 +15,10 @@ export const WHO = 'SELECT inet_server_port() AS port, pg_is_in_recovery() AS re
 export interface ClusterFixture {
   readonly db: FreshDatabase
   /** Opens a cluster that is closed after the tests of the file. */
-  open(options?: Omit<ConnectOptions, 'config'>, change?: (config: TestClusterConfig) => object): Cluster
+  open(
+    options?: Omit<ConnectOptions, 'config'>,
+    change?: (config: TestClusterConfig) => object,
+  ): Cluster
   /** The name of the server that answered a `WHO`. */
   nameOf(row: { port: number } | undefined): string
 }
@@ -43,7 +46,8 @@ export const useCluster = (ddl: string): ClusterFixture => {
       return cluster
     },
     nameOf: (row) =>
-      Object.entries(db.config).find(([, node]) => node.port === row?.port)?.[0] ?? `unknown port ${row?.port}`,
+      Object.entries(db.config).find(([, node]) => node.port === row?.port)?.[0] ??
+      `unknown port ${row?.port}`,
   }
 }
 
@@ -57,7 +61,10 @@ export const closedPorts = async (count: number): Promise<number[]> => {
 }
 
 /** A configuration whose replicas are all unreachable. */
-export const withDeadReplicas = (config: TestClusterConfig, ports: readonly number[]): TestClusterConfig =>
+export const withDeadReplicas = (
+  config: TestClusterConfig,
+  ports: readonly number[],
+): TestClusterConfig =>
   Object.fromEntries(
     Object.entries(config).map(([name, node], index) => [
       name,

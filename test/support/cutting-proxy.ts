@@ -14,7 +14,10 @@ export interface CuttingProxy {
   close(): Promise<void>
 }
 
-export const openCuttingProxy = async (target: { host: string; port: number }): Promise<CuttingProxy> => {
+export const openCuttingProxy = async (target: {
+  host: string
+  port: number
+}): Promise<CuttingProxy> => {
   const sockets = new Set<Socket>()
   let cut: { text: string; when: 'before' | 'after' } | undefined
   const server = createServer((client) => {

@@ -33,8 +33,14 @@ export const startPgBouncer = async (config: TestClusterConfig): Promise<PgBounc
   ) // prettier-ignore
   await Promise.all([chmod(directory, 0o755), chmod(file, 0o644)])
   const root = process.getuid?.() === 0
-  const child = spawn('pgbouncer', [file], { stdio: 'ignore', ...(root ? { uid: NOBODY, gid: NOBODY } : {}) })
-  await Promise.race([reachable(port!), once(child, 'error').then(([error]) => Promise.reject(error as Error))])
+  const child = spawn('pgbouncer', [file], {
+    stdio: 'ignore',
+    ...(root ? { uid: NOBODY, gid: NOBODY } : {}),
+  })
+  await Promise.race([
+    reachable(port!),
+    once(child, 'error').then(([error]) => Promise.reject(error as Error)),
+  ])
   return {
     config: Object.fromEntries(
       Object.entries(config).map(([name, node]) => [
@@ -54,9 +60,10 @@ export const startPgBouncer = async (config: TestClusterConfig): Promise<PgBounc
 const reachable = async (port: number): Promise<void> => {
   for (let attempt = 0; attempt < 200; attempt++) {
     const socket = connect(port, '127.0.0.1')
-    const open = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'error').then(() => false)]).catch(
-      () => false,
-    )
+    const open = await Promise.race([
+      once(socket, 'connect').then(() => true),
+      once(socket, 'error').then(() => false),
+    ]).catch(() => false)
     socket.destroy()
     if (open) return
     await sleep(25)

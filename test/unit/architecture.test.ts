@@ -16,10 +16,12 @@ const LAYERS: Record<string, number> = {
 } // prettier-ignore
 
 const src = resolve(import.meta.dirname, '../../src')
-const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) =>
+  file.endsWith('.ts'),
+)
 const importsOf = (file: string): string[] =>
-  [...readFileSync(join(src, file), 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(([, path]) =>
-    relative(src, resolve(src, dirname(file), path!)),
+  [...readFileSync(join(src, file), 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(
+    ([, path]) => relative(src, resolve(src, dirname(file), path!)),
   )
 const roomOf = (file: string): string => file.split('/')[0]!
 

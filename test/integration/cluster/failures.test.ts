@@ -26,22 +26,33 @@ beforeAll(async () => {
 afterAll(() => Promise.all(Object.values(proxies).map((proxy) => proxy.close())))
 beforeEach(() => fixture.db.admin.query('TRUNCATE posts'))
 
-const answered = async (cluster: Cluster): Promise<string> => fixture.nameOf((await cluster.reader.query(WHO)).rows[0])
+const answered = async (cluster: Cluster): Promise<string> =>
+  fixture.nameOf((await cluster.reader.query(WHO)).rows[0])
 
 const through = (name: 'master' | 'replica1'): Cluster =>
-  fixture.open({}, (config) => ({ ...config, [name]: { ...config[name], port: proxies[name].port } }))
+  fixture.open({}, (config) => ({
+    ...config,
+    [name]: { ...config[name], port: proxies[name].port },
+  }))
 
-const stored = async (): Promise<number> => (await fixture.db.admin.query('SELECT FROM posts')).rowCount ?? -1
+const stored = async (): Promise<number> =>
+  (await fixture.db.admin.query('SELECT FROM posts')).rowCount ?? -1
 
 test('a replica that refuses connections is quarantined once, the others serve', async () => {
-  const cluster = fixture.open({}, (config) => ({ ...config, replica1: { ...config.replica1, port: dead[0] } }))
+  const cluster = fixture.open({}, (config) => ({
+    ...config,
+    replica1: { ...config.replica1, port: dead[0] },
+  }))
   const events: NodeEvent[] = []
   cluster.events.on('node', (event) => events.push(event))
   const names = await Promise.all(Array.from({ length: 20 }, () => answered(cluster)))
   expect(new Set(names)).toEqual(new Set(['replica2']))
   expect(events).toMatchObject([{ node: 'replica1', state: 'quarantined', error: 'ECONNREFUSED' }])
   expect(events[0]!.quarantineMs).toBeGreaterThan(0)
-  expect(cluster.status().nodes.find(({ node }) => node === 'replica1')).toMatchObject({ state: 'quarantined', failures: 1 })
+  expect(cluster.status().nodes.find(({ node }) => node === 'replica1')).toMatchObject({
+    state: 'quarantined',
+    failures: 1,
+  })
 })
 
 test('with no replica left the primary serves, in name and in fact', async () => {
@@ -49,36 +60,55 @@ test('with no replica left the primary serves, in name and in fact', async () =>
   const result = await cluster.reader.query(WHO)
   expect(fixture.nameOf(result.rows[0])).toBe('master')
   expect(result).toMatchObject({ routing: { node: 'master', reason: 'no-replica' } })
-  await expect(cluster.using('replica', () => cluster.reader.query(WHO))).rejects.toThrow(NoReplicaAvailableError)
-  await expect(cluster.using('replica1', () => cluster.reader.query(WHO))).rejects.toThrow(/replica1 \(ECONNREFUSED\)/)
+  await expect(cluster.using('replica', () => cluster.reader.query(WHO))).rejects.toThrow(
+    NoReplicaAvailableError,
+  )
+  await expect(cluster.using('replica1', () => cluster.reader.query(WHO))).rejects.toThrow(
+    /replica1 \(ECONNREFUSED\)/,
+  )
 })
 
 test('a read whose connection is cut is repeated on another replica', async () => {
   const cluster = through('replica1')
   proxies.replica1.cutAt('SELECT 42', 'after')
-  const answers = await Promise.all([cluster.reader.query('SELECT 42 AS x'), cluster.reader.query('SELECT 42 AS x')])
+  const answers = await Promise.all([
+    cluster.reader.query('SELECT 42 AS x'),
+    cluster.reader.query('SELECT 42 AS x'),
+  ])
   expect(answers.map(({ rows }) => rows[0].x)).toEqual([42, 42])
-  expect(answers.map((answer) => (answer as unknown as { routing: { reason: string } }).routing.reason)).toContain('retry')
+  expect(
+    answers.map((answer) => (answer as unknown as { routing: { reason: string } }).routing.reason),
+  ).toContain('retry')
 })
 
 test('a write whose connection is cut after it was sent is unknown and never repeated', async () => {
   const cluster = through('master')
   const log = await watchStatements(fixture.db.name)
   proxies.master.cutAt('INSERT INTO posts', 'after')
-  const error: unknown = await cluster.writer.query('INSERT INTO posts VALUES (1)').catch((e: unknown) => e)
+  const error: unknown = await cluster.writer
+    .query('INSERT INTO posts VALUES (1)')
+    .catch((e: unknown) => e)
   expect(error).toBeInstanceOf(WriteOutcomeUnknownError)
-  expect(error).toMatchObject({ node: 'master', cause: { message: expect.stringMatching(/terminated|ECONNRESET/) } })
+  expect(error).toMatchObject({
+    node: 'master',
+    cause: { message: expect.stringMatching(/terminated|ECONNRESET/) },
+  })
   expect(await stored()).toBe(1)
   expect((await log.texts('master')).filter((text) => text.startsWith('INSERT'))).toHaveLength(1)
 })
 
 test('a model write is unknown as well when the server closes the connection with a message', async () => {
   const cluster = fixture.open()
-  const write = cluster.writer[EXECUTE]({ text: 'INSERT INTO posts SELECT 1 FROM pg_sleep(60)' }).catch((e: unknown) => e)
-  const running = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO posts SELECT%' AND state = 'active'"
+  const write = cluster.writer[EXECUTE]({
+    text: 'INSERT INTO posts SELECT 1 FROM pg_sleep(60)',
+  }).catch((e: unknown) => e)
+  const running =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO posts SELECT%' AND state = 'active'"
   await expect.poll(async () => (await fixture.db.admin.query(running)).rowCount).toBe(1)
   expect(await write).toBeInstanceOf(WriteOutcomeUnknownError)
-  const pooled = cluster.writer.query('INSERT INTO posts SELECT 1 FROM pg_sleep(60)').catch((e: unknown) => e)
+  const pooled = cluster.writer
+    .query('INSERT INTO posts SELECT 1 FROM pg_sleep(60)')
+    .catch((e: unknown) => e)
   await expect.poll(async () => (await fixture.db.admin.query(running)).rowCount).toBe(1)
   // A pool passes what PostgreSQL says.
   expect(await pooled).toMatchObject({ code: '57P01' })
@@ -86,7 +116,8 @@ test('a model write is unknown as well when the server closes the connection wit
 
 test('a transaction cut at COMMIT is unknown; cut before, it certainly did nothing', async () => {
   const cluster = through('master')
-  const insert = () => cluster.transaction(() => cluster.writer.query('INSERT INTO posts VALUES (1)'))
+  const insert = () =>
+    cluster.transaction(() => cluster.writer.query('INSERT INTO posts VALUES (1)'))
   proxies.master.cutAt('COMMIT', 'after')
   await expect(insert()).rejects.toThrow(WriteOutcomeUnknownError)
   expect(await stored()).toBe(1)
@@ -108,7 +139,11 @@ test('connections that the server ends, idle or lent, never end the process', as
   await cluster.writer.query('SELECT 1')
   await cluster.reader.query('SELECT 1')
   for (const server of ['master', 'replica1']) {
-    await fixture.db.on(server).query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doomed'")
+    await fixture.db
+      .on(server)
+      .query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doomed'",
+      )
   }
   await expect(lent[0]!.query('SELECT 1')).rejects.toThrow()
   for (const client of lent) client.release()
@@ -134,7 +169,10 @@ test('wrong passwords on all replicas are a mistake, not a reason to read from t
 })
 
 test('a wrong password on one replica is announced and the other serves', async () => {
-  const cluster = fixture.open({}, (config) => ({ ...config, replica1: { ...config.replica1, password: 'wrong' } }))
+  const cluster = fixture.open({}, (config) => ({
+    ...config,
+    replica1: { ...config.replica1, password: 'wrong' },
+  }))
   const events: NodeEvent[] = []
   cluster.events.on('node', (event) => events.push(event))
   expect([await answered(cluster), await answered(cluster)]).toEqual(['replica2', 'replica2'])
@@ -148,7 +186,9 @@ test('a full pool is no fault of the node', async () => {
     replica2: { ...config.replica2, pool: 1, connectTimeoutMs: 100 },
   }))
   const lent = [await cluster.reader.connect(), await cluster.reader.connect()]
-  await expect(cluster.reader.query('SELECT 1')).rejects.toThrow('timeout exceeded when trying to connect')
+  await expect(cluster.reader.query('SELECT 1')).rejects.toThrow(
+    'timeout exceeded when trying to connect',
+  )
   expect(cluster.status().nodes.every(({ state }) => state === 'healthy')).toBe(true)
   for (const client of lent) client.release()
 })
@@ -158,21 +198,35 @@ test('a call ends at its deadline or by its signal, and the statement is cancell
   const running = async (): Promise<number> => {
     const counts = await Promise.all(
       ['master', 'replica1', 'replica2'].map((server) =>
-        fixture.db.on(server).query("SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(61)' AND state = 'active'"),
+        fixture.db
+          .on(server)
+          .query(
+            "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(61)' AND state = 'active'",
+          ),
       ),
     )
     return counts.reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0)
   }
   const sleep = { text: 'SELECT pg_sleep(61)' }
-  await expect(cluster.reader[EXECUTE](sleep, { timeoutMs: 100 })).rejects.toThrow(DeadlineExceededError)
-  await expect(cluster.writer[EXECUTE](sleep, { timeoutMs: 100 })).rejects.toThrow(DeadlineExceededError)
+  await expect(cluster.reader[EXECUTE](sleep, { timeoutMs: 100 })).rejects.toThrow(
+    DeadlineExceededError,
+  )
+  await expect(cluster.writer[EXECUTE](sleep, { timeoutMs: 100 })).rejects.toThrow(
+    DeadlineExceededError,
+  )
   const controller = new AbortController()
   const aborted = cluster.reader[EXECUTE](sleep, { signal: controller.signal })
   await expect.poll(running).toBe(1)
   controller.abort(new Error('enough'))
   await expect(aborted).rejects.toThrow('enough')
   await expect.poll(running).toBe(0)
-  await expect(cluster.reader[EXECUTE](sleep, { signal: controller.signal })).rejects.toThrow('enough')
-  await expect(cluster.reader[EXECUTE](sleep, { timeoutMs: -1 })).rejects.toThrow(InvalidArgumentError)
-  await expect(cluster.reader[EXECUTE](sleep, { maxLagMs: Number.NaN })).rejects.toThrow(InvalidArgumentError)
+  await expect(cluster.reader[EXECUTE](sleep, { signal: controller.signal })).rejects.toThrow(
+    'enough',
+  )
+  await expect(cluster.reader[EXECUTE](sleep, { timeoutMs: -1 })).rejects.toThrow(
+    InvalidArgumentError,
+  )
+  await expect(cluster.reader[EXECUTE](sleep, { maxLagMs: Number.NaN })).rejects.toThrow(
+    InvalidArgumentError,
+  )
 })

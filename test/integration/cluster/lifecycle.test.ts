@@ -4,7 +4,12 @@ import pg from 'pg'
 import { Cluster } from '../../../src/cluster/cluster.ts'
 import { connect } from '../../../src/cluster/connect.ts'
 import { defaultCluster } from '../../../src/cluster/default-cluster.ts'
-import { ClusterClosedError, ConfigError, DefaultClusterError, InvalidArgumentError } from '../../../src/errors.ts'
+import {
+  ClusterClosedError,
+  ConfigError,
+  DefaultClusterError,
+  InvalidArgumentError,
+} from '../../../src/errors.ts'
 import { useCluster } from '../../support/cluster.ts'
 import { watchStatements } from '../../support/servers.ts'
 
@@ -57,7 +62,9 @@ test('without one, the environment names it, once for all; opening one after tha
   const all = await Promise.all(Array.from({ length: 5 }, async () => defaultCluster()))
   expect(new Set(all).size).toBe(1)
   opened.push(all[0]!)
-  expect((await all[0]!.reader.query('SELECT current_database() AS name')).rows).toEqual([{ name: fixture.db.name }])
+  expect((await all[0]!.reader.query('SELECT current_database() AS name')).rows).toEqual([
+    { name: fixture.db.name },
+  ])
   expect(() => connect({ config: fixture.db.config })).toThrow(DefaultClusterError)
   await all[0]!.close()
   expect(defaultCluster()).not.toBe(all[0])
@@ -108,15 +115,20 @@ test('close({ timeoutMs }) does not wait for a hung statement, and leaves none o
   await cluster.close({ timeoutMs: 50 })
   expect(await hung).toBeInstanceOf(Error)
   for (const server of ['replica1', 'replica2']) {
-    const running = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(62)' AND state = 'active'"
+    const running =
+      "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(62)' AND state = 'active'"
     await expect.poll(async () => (await fixture.db.on(server).query(running)).rowCount).toBe(0)
   }
   await expect(open().close({ timeoutMs: -1 })).rejects.toThrow(InvalidArgumentError)
 })
 
 test('close() does not forget who waits for a connection', async () => {
-  const cluster = connect({ config: { ...fixture.db.config, master: { ...fixture.db.config.master, pool: 1 } } })
-  const answers = Promise.all([1, 2, 3].map((n) => cluster.writer.query(`SELECT ${n} AS n FROM pg_sleep(0.05)`)))
+  const cluster = connect({
+    config: { ...fixture.db.config, master: { ...fixture.db.config.master, pool: 1 } },
+  })
+  const answers = Promise.all(
+    [1, 2, 3].map((n) => cluster.writer.query(`SELECT ${n} AS n FROM pg_sleep(0.05)`)),
+  )
   await expect.poll(() => cluster.writer.waitingCount).toBe(2)
   await cluster.close()
   expect((await answers).map(({ rows }) => rows[0].n)).toEqual([1, 2, 3])
@@ -137,17 +149,21 @@ test('no secret shows in anything that a cluster shows', async () => {
   await Promise.all([cluster.reader.query('SELECT 1'), cluster.writer.query('SELECT 1')])
   const client = await cluster.writer.connect()
   const { password } = fixture.db.config.master
-  const shown = [cluster, cluster.reader, cluster.writer, cluster.status(), client].flatMap((object) => [
-    inspect(object, { depth: Infinity, showHidden: false }),
-    JSON.stringify(object, withoutCycles()),
-  ])
+  const shown = [cluster, cluster.reader, cluster.writer, cluster.status(), client].flatMap(
+    (object) => [
+      inspect(object, { depth: Infinity, showHidden: false }),
+      JSON.stringify(object, withoutCycles()),
+    ],
+  )
   client.release()
   expect(password.length).toBeGreaterThan(5)
   for (const text of shown) expect(text).not.toContain(password)
 })
 
 test('at most 20 public members', () => {
-  const members = Object.getOwnPropertyNames(Cluster.prototype).filter((name) => name !== 'constructor')
+  const members = Object.getOwnPropertyNames(Cluster.prototype).filter(
+    (name) => name !== 'constructor',
+  )
   expect([...members, ...Object.keys(open())].length).toBeLessThanOrEqual(20)
 })
 

@@ -10,22 +10,37 @@ const answered = async (cluster: Cluster): Promise<string> =>
   fixture.nameOf((await cluster.reader.query(WHO)).rows[0])
 
 const tally = (names: readonly string[]): Record<string, number> =>
-  names.reduce<Record<string, number>>((counts, name) => ({ ...counts, [name]: (counts[name] ?? 0) + 1 }), {})
+  names.reduce<Record<string, number>>(
+    (counts, name) => ({ ...counts, [name]: (counts[name] ?? 0) + 1 }),
+    {},
+  )
 
 test('writer is the primary, reader is the replicas', async () => {
   const cluster = fixture.open()
   const writer = await cluster.writer.query(WHO)
   expect(fixture.nameOf(writer.rows[0])).toBe('master')
-  expect(writer).toHaveProperty('routing', { node: 'master', role: 'primary', reason: 'write', lagMs: 0, waitedMs: 0 })
+  expect(writer).toHaveProperty('routing', {
+    node: 'master',
+    role: 'primary',
+    reason: 'write',
+    lagMs: 0,
+    waitedMs: 0,
+  })
   const reader = await cluster.reader.query(WHO)
   expect(reader.rows[0].replica).toBe(true)
-  expect(reader).toMatchObject({ routing: { node: fixture.nameOf(reader.rows[0]), role: 'replica', reason: 'balanced' } })
+  expect(reader).toMatchObject({
+    routing: { node: fixture.nameOf(reader.rows[0]), role: 'replica', reason: 'balanced' },
+  })
 })
 
 test('each statement goes to the next replica, whatever started it', async () => {
   const cluster = fixture.open()
   const names: string[] = [await answered(cluster)]
-  names.push(await new Promise((resolve) => cluster.reader.query(WHO, (_error, result) => resolve(fixture.nameOf(result.rows[0])))))
+  names.push(
+    await new Promise((resolve) =>
+      cluster.reader.query(WHO, (_error, result) => resolve(fixture.nameOf(result.rows[0]))),
+    ),
+  )
   names.push(fixture.nameOf((await cluster.reader.query({ text: WHO, name: 'who' })).rows[0]))
   const client = await cluster.reader.connect()
   names.push(fixture.nameOf((await client.query(WHO)).rows[0]))
@@ -71,8 +86,12 @@ test('weights and functions decide', async () => {
 })
 
 test('using() reaches everything that is called inside', async () => {
-  const cluster = fixture.open({}, (config) => ({ ...config, replica2: { ...config.replica2, tags: ['analytics'] } }))
-  const under = (target: string) => cluster.using(target, async () => [await answered(cluster), await answered(cluster)])
+  const cluster = fixture.open({}, (config) => ({
+    ...config,
+    replica2: { ...config.replica2, tags: ['analytics'] },
+  }))
+  const under = (target: string) =>
+    cluster.using(target, async () => [await answered(cluster), await answered(cluster)])
   expect(await under('primary')).toEqual(['master', 'master'])
   expect(await under('replica1')).toEqual(['replica1', 'replica1'])
   expect(await under('analytics')).toEqual(['replica2', 'replica2'])
@@ -80,7 +99,11 @@ test('using() reaches everything that is called inside', async () => {
   expect(await cluster.using('primary', () => under('replica1'))).toEqual(['replica1', 'replica1'])
   await expect(under('nobody')).rejects.toThrow(UnknownNodeError)
   await expect(under('nobody')).rejects.toThrow(/replica1, replica2, analytics/)
-  expect(await cluster.using('replica1', async () => fixture.nameOf((await cluster.writer.query(WHO)).rows[0]))).toBe('master')
+  expect(
+    await cluster.using('replica1', async () =>
+      fixture.nameOf((await cluster.writer.query(WHO)).rows[0]),
+    ),
+  ).toBe('master')
 })
 
 test('the override of one cluster is not that of another', async () => {

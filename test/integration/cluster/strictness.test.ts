@@ -31,51 +31,71 @@ describe.each(PLACES)('%s', (_, open) => {
     await unchanged()
   })
 
-  test.each(ATTACKS)('%s through a client of reader is refused, and the client works on', async (_name, text, values) => {
-    const client = await cluster.reader.connect()
-    await expect(client.query(text, values as never)).rejects.toThrow(StrictReadModelError)
-    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
-    client.release()
-    await unchanged()
-  })
+  test.each(ATTACKS)(
+    '%s through a client of reader is refused, and the client works on',
+    async (_name, text, values) => {
+      const client = await cluster.reader.connect()
+      await expect(client.query(text, values as never)).rejects.toThrow(StrictReadModelError)
+      expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+      client.release()
+      await unchanged()
+    },
+  )
 
-  test.each(ATTACKS)('%s through reader inside transaction() is refused, and the transaction goes on', async (_name, text, values) => {
-    const after = await cluster.transaction(async () => {
-      await expect(cluster.reader.query(text, values as never)).rejects.toThrow(StrictReadModelError)
-      return cluster.writer.query('SELECT count(*)::int AS posts FROM posts')
-    })
-    expect(after.rows).toEqual([{ posts: 1 }])
-    await unchanged()
-  })
+  test.each(ATTACKS)(
+    '%s through reader inside transaction() is refused, and the transaction goes on',
+    async (_name, text, values) => {
+      const after = await cluster.transaction(async () => {
+        await expect(cluster.reader.query(text, values as never)).rejects.toThrow(
+          StrictReadModelError,
+        )
+        return cluster.writer.query('SELECT count(*)::int AS posts FROM posts')
+      })
+      expect(after.rows).toEqual([{ posts: 1 }])
+      await unchanged()
+    },
+  )
 
-  test.each(ATTACKS)('%s through reader inside snapshot() is refused', async (_name, text, values) => {
-    await cluster.snapshot(async () => {
-      await expect(cluster.reader.query(text, values as never)).rejects.toThrow(StrictReadModelError)
-    })
-    await unchanged()
-  })
+  test.each(ATTACKS)(
+    '%s through reader inside snapshot() is refused',
+    async (_name, text, values) => {
+      await cluster.snapshot(async () => {
+        await expect(cluster.reader.query(text, values as never)).rejects.toThrow(
+          StrictReadModelError,
+        )
+      })
+      await unchanged()
+    },
+  )
 
   test('a hidden change of the setting ends the connection before the next statement', async () => {
     const client = await cluster.reader.connect()
     await client.query("SELECT unlock('default_transaction' || '_read_only')")
-    await expect(client.query("INSERT INTO posts VALUES (2, 'no')")).rejects.toThrow(StrictReadModelError)
+    await expect(client.query("INSERT INTO posts VALUES (2, 'no')")).rejects.toThrow(
+      StrictReadModelError,
+    )
     client.release()
-    await expect(cluster.reader.query("INSERT INTO posts VALUES (2, 'no')")).rejects.toThrow(StrictReadModelError)
+    await expect(cluster.reader.query("INSERT INTO posts VALUES (2, 'no')")).rejects.toThrow(
+      StrictReadModelError,
+    )
     await unchanged()
   })
 
   test('callbacks, query objects and cursors get the same error', async () => {
     const error = await new Promise((resolve) => cluster.reader.query('DELETE FROM posts', resolve))
     expect(error).toBeInstanceOf(StrictReadModelError)
-    await expect(cluster.reader.query({ text: 'DELETE FROM posts WHERE id = $1', values: [1], name: 'gone' })).rejects.toThrow(
-      StrictReadModelError,
-    )
+    await expect(
+      cluster.reader.query({ text: 'DELETE FROM posts WHERE id = $1', values: [1], name: 'gone' }),
+    ).rejects.toThrow(StrictReadModelError)
     await unchanged()
   })
 })
 
 test('the error names the operation, the SQLSTATE and keeps the cause', async () => {
-  const error: unknown = await fixture.open().reader.query("INSERT INTO posts VALUES (2, 'no')").catch((e: unknown) => e)
+  const error: unknown = await fixture
+    .open()
+    .reader.query("INSERT INTO posts VALUES (2, 'no')")
+    .catch((e: unknown) => e)
   expect(error).toMatchObject({
     code: 'SEGREGATO_STRICT_READ',
     operation: 'INSERT',

@@ -24,11 +24,14 @@ afterAll(async () => {
 
 const nameOf = (port: number): string | undefined =>
   Object.entries(servers.config).find(([, node]) => node.port === port)?.[0]
-const answered = async (): Promise<string | undefined> => nameOf((await cluster.reader.query(WHO)).rows[0].port)
+const answered = async (): Promise<string | undefined> =>
+  nameOf((await cluster.reader.query(WHO)).rows[0].port)
 
 test('a replica that is behind does not serve reads that allow less', async () => {
   const fresh = async (maxLagMs: number): Promise<string | undefined> =>
-    nameOf((await cluster.reader[EXECUTE]<{ port: number }>({ text: WHO }, { maxLagMs })).rows[0]!.port)
+    nameOf(
+      (await cluster.reader[EXECUTE]<{ port: number }>({ text: WHO }, { maxLagMs })).rows[0]!.port,
+    )
   expect(await fresh(1_000)).toMatch(/^replica/)
   await servers.pauseReplay('replica1')
   await cluster.writer.query('INSERT INTO posts VALUES (1)')
@@ -47,11 +50,11 @@ test('a replica that is behind does not serve reads that allow less', async () =
 })
 
 test('a replica dies under load: no read fails, and it comes back by itself', async () => {
-  let running = true
+  const load = { running: true }
   const failures: unknown[] = []
   const names: (string | undefined)[] = []
-  const load = Array.from({ length: 4 }, async () => {
-    while (running) {
+  const loops = Array.from({ length: 4 }, async () => {
+    while (load.running) {
       await answered().then(
         (name) => names.push(name),
         (error: unknown) => failures.push(error),
@@ -65,8 +68,8 @@ test('a replica dies under load: no read fails, and it comes back by itself', as
   await servers.start('replica1')
   const after = names.length
   await expect.poll(() => names.slice(after).includes('replica1'), { timeout: 20_000 }).toBe(true)
-  running = false
-  await Promise.all(load)
+  load.running = false
+  await Promise.all(loops)
   expect(failures).toEqual([])
 })
 
@@ -85,7 +88,9 @@ test('verify names the server that is not what it should be', async () => {
 
   const foreign = await startCluster({ replicas: 1 })
   const mixed = connect({ config: { master, replica1: foreign.config['replica1']! } })
-  await expect(mixed.verify()).rejects.toThrow(/replica1: .*system identifier|replica1: cannot be asked/)
+  await expect(mixed.verify()).rejects.toThrow(
+    /replica1: .*system identifier|replica1: cannot be asked/,
+  )
   await mixed.close()
   await foreign.close()
 

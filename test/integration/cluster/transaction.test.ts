@@ -18,7 +18,9 @@ const fixture = useCluster('CREATE TABLE posts (id int PRIMARY KEY, title text)'
 beforeEach(() => fixture.db.admin.query('TRUNCATE posts'))
 
 const stored = async (): Promise<number[]> =>
-  (await fixture.db.admin.query<{ id: number }>('SELECT id FROM posts ORDER BY id')).rows.map(({ id }) => id)
+  (await fixture.db.admin.query<{ id: number }>('SELECT id FROM posts ORDER BY id')).rows.map(
+    ({ id }) => id,
+  )
 
 const boom = new Error('boom')
 
@@ -80,7 +82,9 @@ test('parallel branches queue, a nested transaction as a whole', async () => {
     ])
   })
   expect(await stored()).toEqual([3, 4])
-  const order = (await log.texts('master')).filter((text) => text.startsWith('INSERT')).map((text) => /\d/.exec(text)?.[0])
+  const order = (await log.texts('master'))
+    .filter((text) => text.startsWith('INSERT'))
+    .map((text) => /\d/.exec(text)?.[0])
   expect(order).toEqual(['1', '2', '3', '4'])
 })
 
@@ -124,7 +128,9 @@ test('a multi-statement text with BEGIN and COMMIT stays inside', async () => {
   const { writer, transaction } = scopes()
   await expect(
     transaction(async () => {
-      const results = await writer.query('BEGIN; INSERT INTO posts VALUES (1); COMMIT; SELECT 7 AS seven')
+      const results = await writer.query(
+        'BEGIN; INSERT INTO posts VALUES (1); COMMIT; SELECT 7 AS seven',
+      )
       expect((results as unknown as { command: string }[]).map(({ command }) => command)).toEqual([
         'BEGIN', 'INSERT', 'COMMIT', 'SELECT',
       ]) // prettier-ignore
@@ -180,7 +186,9 @@ test('work that outlives its scope is refused and nothing is sent', async () => 
   await transaction(async () => {
     const client = await writer.connect()
     late = () => insert(client, 1)
-    forgotten = new Promise((resolve) => setTimeout(() => resolve(insert(writer, 2).catch((error: unknown) => error)), 50))
+    forgotten = new Promise((resolve) =>
+      setTimeout(() => resolve(insert(writer, 2).catch((error: unknown) => error)), 50),
+    )
   })
   const log = await watchStatements(fixture.db.name)
   await expect(late()).rejects.toThrow(ScopeEndedError)
@@ -210,10 +218,19 @@ test('isolation, read only and settings reach the server, for this transaction o
     settings: { 'app.tenant': "4'2" },
   })
   expect(inside.rows[0]).toEqual({ isolation: 'serializable', read_only: 'on', tenant: "4'2" })
-  expect((await writer.query(facts)).rows[0]).toMatchObject({ isolation: 'read committed', read_only: 'off' })
-  await expect(transaction(() => insert(writer, 1), { readOnly: true })).rejects.toMatchObject({ code: '25006' })
-  await expect(transaction(async () => 1, { isolation: 'chaos' as never })).rejects.toThrow(InvalidArgumentError)
-  await expect(transaction(async () => 1, { settings: { transaction_read_only: 'off' } })).rejects.toThrow(InvalidArgumentError)
+  expect((await writer.query(facts)).rows[0]).toMatchObject({
+    isolation: 'read committed',
+    read_only: 'off',
+  })
+  await expect(transaction(() => insert(writer, 1), { readOnly: true })).rejects.toMatchObject({
+    code: '25006',
+  })
+  await expect(transaction(async () => 1, { isolation: 'chaos' as never })).rejects.toThrow(
+    InvalidArgumentError,
+  )
+  await expect(
+    transaction(async () => 1, { settings: { transaction_read_only: 'off' } }),
+  ).rejects.toThrow(InvalidArgumentError)
 })
 
 test('timeoutMs ends the whole transaction and cancels the statement on the server', async () => {
@@ -228,7 +245,14 @@ test('timeoutMs ends the whole transaction and cancels the statement on the serv
     ),
   ).rejects.toThrow(DeadlineExceededError)
   await expect
-    .poll(async () => (await fixture.db.admin.query("SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()")).rowCount)
+    .poll(
+      async () =>
+        (
+          await fixture.db.admin.query(
+            "SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()",
+          )
+        ).rowCount,
+    )
     .toBe(0)
   expect(await stored()).toEqual([])
 })
@@ -238,7 +262,9 @@ test('cursors and streams leave the connection free between two pages', async ()
   await transaction(async () => {
     await writer.query('INSERT INTO posts SELECT generate_series(1, 250)')
     const client = await reader.connect()
-    const cursor = client.query(new Cursor<{ id: number }>('SELECT id FROM posts WHERE id > $1 ORDER BY id', [10]))
+    const cursor = client.query(
+      new Cursor<{ id: number }>('SELECT id FROM posts WHERE id > $1 ORDER BY id', [10]),
+    )
     expect((await cursor.read(3)).map(({ id }) => id)).toEqual([11, 12, 13])
     await writer.query('INSERT INTO posts VALUES (1000)')
     expect(await cursor.read(1000)).toHaveLength(237)
@@ -247,7 +273,9 @@ test('cursors and streams leave the connection free between two pages', async ()
 
     const streaming = await writer.connect()
     const ids: number[] = []
-    for await (const { id } of streaming.query(new QueryStream('SELECT id FROM posts ORDER BY id', [], { batchSize: 60 }))) {
+    for await (const { id } of streaming.query(
+      new QueryStream('SELECT id FROM posts ORDER BY id', [], { batchSize: 60 }),
+    )) {
       if (id % 100 === 0) await writer.query(`INSERT INTO posts VALUES (${2000 + id})`)
       ids.push(id)
     }
@@ -306,7 +334,11 @@ test('snapshot: one replica, one state; no writes and no transactions inside', a
   })
   expect((await reader.query('SELECT id FROM posts')).rows).toEqual([{ id: 1 }])
   expect(
-    (await snapshot(() => reader.query("SELECT current_setting('app.tenant') AS tenant"), { settings: { 'app.tenant': '7' } })).rows,
+    (
+      await snapshot(() => reader.query("SELECT current_setting('app.tenant') AS tenant"), {
+        settings: { 'app.tenant': '7' },
+      })
+    ).rows,
   ).toEqual([{ tenant: '7' }])
 })
 

@@ -31,7 +31,12 @@ const setUp = () => {
 
 test('each replica in turn', () => {
   const { choose } = setUp()
-  expect([choose(), choose(), choose(), choose()]).toEqual(['r1:balanced', 'r2:balanced', 'r3:balanced', 'r1:balanced'])
+  expect([choose(), choose(), choose(), choose()]).toEqual([
+    'r1:balanced',
+    'r2:balanced',
+    'r3:balanced',
+    'r1:balanced',
+  ])
 })
 
 test('a failed read goes to the next replica, then to the primary, then nowhere', () => {
@@ -71,7 +76,9 @@ test('the share is exact and names the replica that would have served', () => {
   router.share = 0.25
   const choices = Array.from({ length: 100 }, () => router.choose({ now: 1, tried: new Set() }))
   expect(choices.filter((choice) => choice?.reason === 'balanced')).toHaveLength(25)
-  expect(choices.filter((choice) => choice?.reason === 'replica-share' && choice.shadow !== undefined)).toHaveLength(75)
+  expect(
+    choices.filter((choice) => choice?.reason === 'replica-share' && choice.shadow !== undefined),
+  ).toHaveLength(75)
   router.share = 0
   expect(router.choose({ now: 1, tried: new Set() })?.node.name).toBe('master')
 })

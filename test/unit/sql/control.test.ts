@@ -27,6 +27,8 @@ test.each([
 
 test('rewrites them in place and nothing else', () => {
   const text = "BEGIN; INSERT INTO t VALUES ('COMMIT;'); COMMIT -- done"
-  expect(rewriteControls(text, ({ kind }) => `<${kind}>`)).toBe("<begin>; INSERT INTO t VALUES ('COMMIT;'); <commit>")
+  expect(rewriteControls(text, ({ kind }) => `<${kind}>`)).toBe(
+    "<begin>; INSERT INTO t VALUES ('COMMIT;'); <commit>",
+  )
   expect(rewriteControls('SELECT 1', () => 'x')).toBe('SELECT 1')
 })

@@ -26,7 +26,9 @@ test.each([
 })
 
 test('a setting whose name comes as a parameter is refused too', () => {
-  expect(refusedOnReader('SELECT set_config($1, $2, false)', ['default_transaction_read_only', 'off'])).toBe('set_config')
+  expect(
+    refusedOnReader('SELECT set_config($1, $2, false)', ['default_transaction_read_only', 'off']),
+  ).toBe('set_config')
 })
 
 test.each([

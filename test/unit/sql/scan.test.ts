@@ -11,7 +11,7 @@ test('splits at semicolons and leaves empty statements out', () => {
 })
 
 test.each([
-  ["a string", "SELECT ';'; SELECT 2", 2],
+  ['a string', "SELECT ';'; SELECT 2", 2],
   ['a doubled quote', "SELECT 'it''s; so'; SELECT 2", 2],
   ['a backslash in an ordinary string', "SELECT '\\'; SELECT 2", 2],
   ['an escaped quote in an E string', "SELECT E'\\'; SELECT 2'", 1],
@@ -40,7 +40,13 @@ test('gives the first words in upper case, past comments', () => {
 
 test('a megabyte of hostile nesting takes one pass', () => {
   const size = 200_000
-  for (const text of ['/*'.repeat(size), '('.repeat(size), "'".repeat(size + 1), '$a$'.repeat(size), '"'.repeat(size)]) {
+  for (const text of [
+    '/*'.repeat(size),
+    '('.repeat(size),
+    "'".repeat(size + 1),
+    '$a$'.repeat(size),
+    '"'.repeat(size),
+  ]) {
     expect(scanStatements(text).length).toBeLessThanOrEqual(1)
   }
 })
