@@ -10,6 +10,7 @@ const servers = {
   hookTimeout: 60_000,
   // Two cores: every file has databases of its own on the shared servers, more at once only wait.
   maxWorkers: 2,
+  sequence: { groupOrder: 1 },
 }
 
 export default defineConfig({
@@ -24,7 +25,12 @@ export default defineConfig({
         test: {
           name: 'types',
           include: [],
-          typecheck: { enabled: true, only: true, include: ['test/types/**/*.test-d.ts'], tsconfig: './tsconfig.json' },
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['test/types/**/*.test-d.ts'],
+            tsconfig: './tsconfig.json',
+          },
         },
       },
     ],

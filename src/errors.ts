@@ -4,6 +4,8 @@
  * gives them; models translate the ones that a caller wants to tell apart.
  */
 
+import { inspect } from 'node:util'
+
 const BRAND = Symbol.for('segregato.error')
 
 /** The root of all errors of this library. */
@@ -300,6 +302,12 @@ export abstract class DatabaseViolationError extends SegregatoError implements V
     this.table = facts.table
     this.column = facts.column
     this.constraint = facts.constraint
+  }
+
+  /** What logs show: without the cause, whose message and detail hold row data. */
+  [inspect.custom](): string {
+    const { sqlState, table, column, constraint } = this
+    return `${this.stack} ${inspect({ code: this.code, sqlState, table, column, constraint })}`
   }
 }
 

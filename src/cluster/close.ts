@@ -1,4 +1,4 @@
-import { LIMITS } from '../config/limits.ts'
+import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { Core } from './core.ts'
 
@@ -9,7 +9,9 @@ export interface CloseOptions {
 }
 
 /** @throws InvalidArgumentError for a time that is no number, or negative */
-export const closeTimeout = ({ timeoutMs = LIMITS.closeTimeoutMs }: CloseOptions): number => {
+export const closeTimeout = ({
+  timeoutMs = RUNTIME_LIMITS.closeTimeoutMs,
+}: CloseOptions): number => {
   if (timeoutMs >= 0) return timeoutMs
   throw new InvalidArgumentError(`timeoutMs must be 0 or more milliseconds, not ${timeoutMs}`)
 }

@@ -5,6 +5,8 @@ import type { ConnectionCounts, Connections } from '../nodes/connections.ts'
 import { readQueryArguments } from '../nodes/query-arguments.ts'
 import { currentScope } from './context.ts'
 import type { Core } from './core.ts'
+import { Deadline } from './deadline.ts'
+import { observe } from './observe.ts'
 import { settleCallback } from './scoped-client.ts'
 import type { ScopedClient } from './scoped-client.ts'
 import type { Scope } from './scope.ts'
@@ -12,8 +14,8 @@ import type { CallOptions, RoutedResult, Statement } from './statement.ts'
 import { EXECUTE } from './statement.ts'
 
 /** `query` of `pg.Pool` without its overloads, which cannot be declared again in a subclass. */
-const plainQuery = (pool: pg.Pool, args: readonly unknown[]): unknown =>
-  Reflect.apply(Reflect.get(pg.Pool.prototype, 'query'), pool, args)
+const plainQuery = (pool: pg.Pool, args: readonly unknown[]): Promise<unknown> =>
+  Reflect.apply(Reflect.get(pg.Pool.prototype, 'query'), pool, args) as Promise<unknown>
 
 const AFTER_END = 'Cannot use a pool after calling end on the pool'
 
@@ -27,7 +29,9 @@ export abstract class ClusterPool extends pg.Pool {
 
   constructor(core: Core, connections: readonly Connections[], max: number) {
     const { idleTimeoutMs, maxLifetimeMs, connectTimeoutMs } = core.config.primary
+    // For readers of `pool.options` only: the connections are the nodes'.
     super({
+      ...core.poolOptions,
       max,
       idleTimeoutMillis: idleTimeoutMs,
       maxLifetimeSeconds: maxLifetimeMs / 1000,
@@ -55,14 +59,22 @@ export abstract class ClusterPool extends pg.Pool {
   /** The client for the same inside a scope, or an error when the scope does not allow it. */
   protected abstract lendIn(scope: Scope): ScopedClient
   /** Runs a statement of a model inside a scope. */
-  protected abstract executeIn(scope: Scope, statement: Statement): Promise<RoutedResult>
+  protected abstract executeIn(
+    scope: Scope,
+    statement: Statement,
+    deadline: Deadline,
+  ): Promise<RoutedResult>
 
   override connect(...args: never[]): never {
     const [callback] = args as unknown as [ConnectCallback?]
     const client = this.#connect()
     if (callback === undefined) return client as never
     client.then(
-      (lent) => process.nextTick(callback, undefined, lent, (error?: Error) => lent.release(error)),
+      (lent) => {
+        // The release of this loan: called once more after the client has been lent again, it must fail.
+        const release = lent.release.bind(lent)
+        process.nextTick(callback, undefined, lent, release)
+      },
       (error: Error) => process.nextTick(callback, error, undefined, () => {}),
     )
     return undefined as never
@@ -90,7 +102,9 @@ export abstract class ClusterPool extends pg.Pool {
   /** How models run a statement; see `Executor`. */
   async [EXECUTE](statement: Statement, options: CallOptions = {}): Promise<RoutedResult> {
     const scope = currentScope(this.core)
-    if (scope !== undefined) return this.executeIn(scope, statement)
+    if (scope !== undefined) {
+      return this.#observed(scope, () => this.executeIn(scope, statement, new Deadline(options)))
+    }
     return this.serve(toConfig(statement), options)
   }
 
@@ -117,10 +131,18 @@ export abstract class ClusterPool extends pg.Pool {
     if (scope === undefined) return this.serve(config, { asPool: true })
     const client = this.lendIn(scope)
     try {
-      return await client.query(config)
+      return await this.#observed(scope, () => client.query(config) as Promise<unknown>)
     } finally {
       client.release()
     }
+  }
+
+  /** A statement inside a scope is published as the others are. */
+  #observed<T>(scope: Scope, work: () => Promise<T>): Promise<T> {
+    return observe(this.core, (report) => {
+      report(scope.facts.routing)
+      return work()
+    })
   }
 
   async #end(): Promise<void> {

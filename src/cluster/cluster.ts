@@ -56,7 +56,14 @@ export class Cluster {
   /** @internal Use `connect()`. */
   constructor(options: ConnectOptions, onClose: (cluster: Cluster) => void) {
     const { pool = {}, ...source } = options
-    this.#core = new Core(loadConfig(source), pool)
+    const config = loadConfig(source)
+    if (config.notices.length > 0) {
+      process.emitWarning(config.notices.join('\n'), {
+        type: 'SegregatoNotice',
+        code: 'SEGREGATO_NOTICE',
+      })
+    }
+    this.#core = new Core(config, pool)
     this.#onClose = onClose
     this.writer = new WriterPool(this.#core) as Pool & Executor
     this.reader = new ReaderPool(this.#core) as Pool & Executor & PageReader

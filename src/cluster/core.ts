@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { LIMITS } from '../config/limits.ts'
+import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import type { ClusterConfig, NodeConfig } from '../config/types.ts'
 import { ClusterClosedError, ConfigError, UnknownNodeError } from '../errors.ts'
 import { Node } from '../nodes/node.ts'
@@ -14,6 +14,7 @@ import type { Target } from './statement.ts'
 /** What the parts of a cluster share: its nodes, its rules, its events and whether it is open. */
 export class Core {
   readonly config: ClusterConfig
+  readonly poolOptions: PoolOptions
   readonly primary: Node
   readonly replicas: readonly Node[]
   readonly router: Router<Node>
@@ -23,10 +24,11 @@ export class Core {
 
   constructor(config: ClusterConfig, pool: PoolOptions) {
     this.config = config
+    this.poolOptions = pool
     const open = (node: NodeConfig): Node =>
       new Node(node, {
         pool,
-        quarantine: LIMITS.quarantine,
+        quarantine: RUNTIME_LIMITS.quarantine,
         onChange: (changed) => this.#changed(changed),
       })
     this.primary = open(config.primary)

@@ -3,6 +3,7 @@ import { ClusterPool, toConfig } from './cluster-pool.ts'
 import { currentScope } from './context.ts'
 import type { Core } from './core.ts'
 import { fetchPages } from './cursor.ts'
+import { Deadline } from './deadline.ts'
 import { ScopedClient } from './scoped-client.ts'
 import type { Scope } from './scope.ts'
 import { serveRead } from './serve-read.ts'
@@ -32,7 +33,10 @@ export class ReaderPool extends ClusterPool {
   ): AsyncGenerator<QueryResultRow[], void, undefined> {
     const scope = currentScope(this.core)
     if (scope !== undefined) {
-      yield* fetchPages((config) => scope.read(config, statement.structured), statement, pageSize)
+      const limit = new Deadline(options)
+      const read = (config: QueryConfig): Promise<RoutedResult> =>
+        scope.read(config, statement.structured, limit)
+      yield* fetchPages(read, statement, pageSize)
       return
     }
     const { lease, deadline } = await serveRead(this.core, options, async (attempt) => {
@@ -73,7 +77,11 @@ export class ReaderPool extends ClusterPool {
     return new ScopedClient(this.core, scope, 'read')
   }
 
-  protected override executeIn(scope: Scope, statement: Statement): Promise<RoutedResult> {
-    return scope.read(toConfig(statement), statement.structured)
+  protected override executeIn(
+    scope: Scope,
+    statement: Statement,
+    deadline: Deadline,
+  ): Promise<RoutedResult> {
+    return scope.read(toConfig(statement), statement.structured, deadline)
   }
 }

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { PoolClient, QueryConfig, QueryResult } from 'pg'
-import { LIMITS } from '../config/limits.ts'
+import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import { ScopeEndedError, StrictReadModelError } from '../errors.ts'
+import { cancelRunning } from '../nodes/cancel.ts'
 import { refusedByServer } from '../nodes/client.ts'
+import type { NodeClient } from '../nodes/client.ts'
 import { whenEnded } from '../nodes/query-arguments.ts'
 import type { SubmittableQuery } from '../nodes/query-arguments.ts'
 import { refusedInSavepoint } from '../sql/read-guard.ts'
+import type { Deadline } from './deadline.ts'
 import { Gate } from './gate.ts'
 import type { RoutedResult, Routing } from './statement.ts'
 
@@ -38,7 +41,7 @@ export class Scope {
   readonly facts: ScopeFacts
   readonly #client: PoolClient
   readonly #parent: Scope | undefined
-  readonly #gate = new Gate(LIMITS.scopeBusyMs)
+  readonly #gate = new Gate(RUNTIME_LIMITS.scopeBusyMs)
   readonly #names: { next: number }
   #ended = false
 
@@ -60,8 +63,8 @@ export class Scope {
   }
 
   /** Runs a statement that may write. */
-  execute(config: QueryConfig): Promise<RoutedResult> {
-    return this.#inTurn(async () => this.#routed(await this.#client.query(config)))
+  execute(config: QueryConfig, deadline?: Deadline): Promise<RoutedResult> {
+    return this.#inTurn(async () => this.#routed(await this.#client.query(config)), deadline)
   }
 
   /**
@@ -69,17 +72,17 @@ export class Scope {
    * `transaction_read_only` on, so that the server refuses what it would refuse on a replica, and
    * the transaction goes on afterwards. A statement that cannot write needs none of that.
    */
-  read(config: QueryConfig, cannotWrite = false): Promise<RoutedResult> {
-    if (this.facts.readOnly || cannotWrite) {
-      return this.#inTurn(async () => {
-        try {
-          return this.#routed(await this.#client.query(config))
-        } catch (error) {
-          throw refusedByServer(error as Error, config.text)
-        }
-      })
+  read(config: QueryConfig, cannotWrite = false, deadline?: Deadline): Promise<RoutedResult> {
+    if (!this.facts.readOnly && !cannotWrite) {
+      return this.#inTurn(() => this.#readOnlySavepoint(config), deadline)
     }
-    return this.#inTurn(() => this.#readOnlySavepoint(config))
+    return this.#inTurn(async () => {
+      try {
+        return this.#routed(await this.#client.query(config))
+      } catch (error) {
+        throw refusedByServer(error as Error, config.text)
+      }
+    }, deadline)
   }
 
   /** Runs a query object of `pg` to its end. */
@@ -130,17 +133,31 @@ export class Scope {
     return this.#gate.run(() => this.#client.query(sql))
   }
 
-  /** Ends the scope without a last statement: the connection is gone or given up. */
+  /** Lets nothing more through, and cancels the statement that is running. */
   abandon(): void {
     this.#ended = true
+    this.#cancel()
   }
 
-  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
+  /** Runs a task when its turn has come, unless the scope has ended or the deadline is over by then. */
+  async #inTurn<T>(task: () => Promise<T>, deadline?: Deadline): Promise<T> {
     this.#assertLive()
-    return this.#gate.run(() => {
+    let state: 'waiting' | 'running' | 'given up' = 'waiting'
+    const turn = this.#gate.run(async () => {
       this.#assertLive()
+      if (state === 'given up') throw new ScopeEndedError(this.facts.kind)
+      state = 'running'
       return task()
     })
+    if (deadline === undefined) return turn
+    return deadline.race(turn, () => {
+      if (state === 'running') this.#cancel()
+      state = 'given up'
+    })
+  }
+
+  #cancel(): void {
+    cancelRunning(this.#client as unknown as NodeClient)
   }
 
   async #readOnlySavepoint(config: QueryConfig): Promise<RoutedResult> {

@@ -1,3 +1,4 @@
+import type { NodeConfig } from '../config/types.ts'
 import type { ConnectionCounts, Connections } from '../nodes/connections.ts'
 import type { Node } from '../nodes/node.ts'
 import type { Core } from './core.ts'
@@ -9,6 +10,8 @@ export interface NodeStatus {
   readonly host: string
   readonly port: number
   readonly tags: readonly string[]
+  /** How the connection is protected: not at all, encrypted only, or with the server's certificate checked. */
+  readonly tls: 'off' | 'require' | 'verify-ca' | 'verify-full'
   readonly state: 'healthy' | 'quarantined' | 'misconfigured'
   /** Milliseconds until the node is tried again; 0 when healthy. */
   readonly quarantineMs: number
@@ -46,12 +49,19 @@ const nodeStatus = (node: Node): NodeStatus => {
     host,
     port,
     tags: node.tags,
+    tls: tlsOf(node.config.ssl),
     state: cause === 'misconfigured' ? cause : quarantineMs > 0 ? 'quarantined' : 'healthy',
     quarantineMs,
     failures,
     read: countsOf(node.read),
     write: node.write && countsOf(node.write),
   }
+}
+
+const tlsOf = (ssl: NodeConfig['ssl']): NodeStatus['tls'] => {
+  if (ssl === false) return 'off'
+  if (!ssl.rejectUnauthorized) return 'require'
+  return ssl.verifyHost ? 'verify-full' : 'verify-ca'
 }
 
 const countsOf = ({ counts }: Connections): ConnectionCounts => counts

@@ -52,11 +52,10 @@ export const runTransaction = async <T>(
     readOnly: options.readOnly ?? false,
     isolation: options.isolation,
   })
-  const giveUp = (): void => {
+  return deadline.race(runAndCommit(core, lease, scope, fn, options), () => {
     scope.abandon()
-    lease.abandon()
-  }
-  return deadline.race(runAndCommit(core, lease, scope, fn, options), giveUp)
+    lease.discard(true)
+  })
 }
 
 const runAndCommit = async <T>(

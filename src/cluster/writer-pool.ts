@@ -36,9 +36,13 @@ export class WriterPool extends ClusterPool {
     return new ScopedClient(this.core, scope, 'write')
   }
 
-  protected override async executeIn(scope: Scope, statement: Statement): Promise<RoutedResult> {
+  protected override async executeIn(
+    scope: Scope,
+    statement: Statement,
+    deadline: Deadline,
+  ): Promise<RoutedResult> {
     assertMayWrite(scope)
-    return scope.execute(toConfig(statement))
+    return scope.execute(toConfig(statement), deadline)
   }
 }
 

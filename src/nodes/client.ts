@@ -27,6 +27,8 @@ export class NodeClient extends pg.Client {
     // An 'error' event without a listener ends the process. Whoever uses the client learns of the
     // failure from the query; an idle client's failure is heard by its pool.
     this.on('error', () => {})
+    // A password function that fails leaves pg's socket open until the server gives up on it.
+    this.connection.on('error', () => this.connection.stream.destroy())
   }
 
   override query(...args: never[]): never {

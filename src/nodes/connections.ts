@@ -42,6 +42,8 @@ export class PooledConnections extends EventEmitter implements Connections {
   readonly #options: PoolConfig
   readonly #clients = new Set<NodeClient>()
   #pool: pg.Pool | undefined
+  /** Pools that take no more calls and still have connections lent. */
+  readonly #ending = new Set<pg.Pool>()
 
   constructor(node: NodeConfig, purpose: Purpose, options: PoolOptions) {
     super()
@@ -64,21 +66,31 @@ export class PooledConnections extends EventEmitter implements Connections {
   }
 
   get counts(): ConnectionCounts {
-    const { totalCount = 0, idleCount = 0, waitingCount = 0, expiredCount = 0 } = this.#pool ?? {}
-    return { totalCount, idleCount, waitingCount, expiredCount }
+    const counts = { totalCount: 0, idleCount: 0, waitingCount: 0, expiredCount: 0 }
+    for (const pool of this.#pools()) {
+      counts.totalCount += pool.totalCount
+      counts.idleCount += pool.idleCount
+      counts.waitingCount += pool.waitingCount
+      counts.expiredCount += pool.expiredCount
+    }
+    return counts
   }
 
   get inFlight(): number {
-    return this.#pool === undefined ? 0 : this.#pool.totalCount - this.#pool.idleCount
+    let lent = 0
+    for (const pool of this.#pools()) lent += pool.totalCount - pool.idleCount
+    return lent
   }
 
   async renew(): Promise<void> {
     const pool = this.#pool
     this.#pool = undefined
     if (pool === undefined) return
+    this.#ending.add(pool)
     // pg forgets whoever is still waiting for a connection when its pool ends.
     while (pool.waitingCount > 0) await sleep(WAITING_POLL_MS)
     await pool.end()
+    this.#ending.delete(pool)
   }
 
   destroy(): void {
@@ -87,6 +99,11 @@ export class PooledConnections extends EventEmitter implements Connections {
       cancelRunning(client)
       client.connection.stream.destroy()
     }
+  }
+
+  *#pools(): Generator<pg.Pool> {
+    if (this.#pool !== undefined) yield this.#pool
+    yield* this.#ending
   }
 
   #open(): pg.Pool {

@@ -41,11 +41,16 @@ const SERIALIZATION_FAILURE = '40001'
 /** Says what a failure of a read on a node means. */
 export const classifyFailure = (error: unknown): Failure => {
   if (!(error instanceof Error)) return 'statement'
+  // What the server says of a statement while the connection stays open. Codes of lost connections
+  // come this way too, from a foreign server for example, and say nothing about this node.
+  if (error instanceof pg.DatabaseError && error.severity === 'ERROR') {
+    return isRecoveryConflict(error) ? 'conflict' : 'statement'
+  }
   const code = codeOf(error)
   if (code !== undefined) {
     if (NODE_CODES.has(code) || code.startsWith('08')) return 'node'
     if (MISCONFIGURED_CODES.has(code) || TLS_CODE.test(code)) return 'misconfigured'
-    if (code === SERIALIZATION_FAILURE && isRecoveryConflict(error)) return 'conflict'
+    if (isRecoveryConflict(error)) return 'conflict'
   }
   if (NODE_MESSAGES.has(error.message) || NEVER_SENT_MESSAGES.has(error.message)) return 'node'
   return MISCONFIGURED_MESSAGE.test(error.message) ? 'misconfigured' : 'statement'
@@ -73,6 +78,14 @@ const codeOf = (error: Error): string | undefined => {
   return typeof code === 'string' ? code : undefined
 }
 
-/** A serialization failure has the same code; only on a standby is it about recovery. The routine's name is not translated. */
+/** The routines of the server that report a conflict, in PostgreSQL up to 16 and from 17 on. */
+const CONFLICT_ROUTINES: ReadonlySet<string> = new Set([
+  'ProcessInterrupts',
+  'ProcessRecoveryConflictInterrupt',
+])
+
+/** A serialization failure has the same code. The routine's name is not translated, as the message is. */
 const isRecoveryConflict = (error: Error): boolean =>
-  error instanceof pg.DatabaseError && error.routine === 'ProcessInterrupts'
+  error instanceof pg.DatabaseError &&
+  error.code === SERIALIZATION_FAILURE &&
+  CONFLICT_ROUTINES.has(error.routine ?? '')

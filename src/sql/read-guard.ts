@@ -51,7 +51,8 @@ const namesReadOnlySetting = (text: string, values: readonly unknown[] = []): bo
 
 const refusedStatement = (words: readonly string[]): string | undefined => {
   const [first = '', second, third] = words
-  if (REFUSED_COMMANDS.has(first)) return second === undefined ? first : `${first} ${second}`
+  // Only the command's own words: what follows may be data.
+  if (REFUSED_COMMANDS.has(first)) return first
   const control = controlOf(words)
   if (control.kind === 'begin' && control.access === 'read write') return 'BEGIN READ WRITE'
   if (control.kind === 'prepare') return 'PREPARE TRANSACTION'

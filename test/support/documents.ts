@@ -91,7 +91,7 @@ interface Module {
 
 /** A block whose first line is `// name.ts` is a file that later blocks of its document can use. */
 const FILE_NAME = /^\/\/ ([\w-]+)\.ts\n/
-const EXPORTED = /^export (?:const|class|function|interface|type) (\w+)/gm
+const EXPORTED = /^export (?:const|class|function) (\w+)/gm
 
 const modulesOf = (document: Document): Module[] => {
   const known = new Map<string, string>()

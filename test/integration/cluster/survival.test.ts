@@ -13,7 +13,7 @@ let servers: TestCluster
 let cluster: Cluster
 
 beforeAll(async () => {
-  servers = await startCluster({ replicas: 2 })
+  servers = await startCluster({ replicas: 2, settings: { max_standby_streaming_delay: '100ms' } })
   cluster = connect({ config: servers.config })
   await cluster.writer.query('CREATE TABLE posts (id int PRIMARY KEY)')
 })
@@ -47,6 +47,30 @@ test('a replica that is behind does not serve reads that allow less', async () =
   await servers.resumeReplay('replica1')
   await servers.resumeReplay('replica2')
   await expect.poll(() => fresh(200)).toMatch(/^replica/)
+})
+
+test('a read that the standby cancels to go on replaying is repeated elsewhere', async () => {
+  await cluster.writer.query('CREATE TABLE doomed (id int)')
+  await cluster.writer.query('INSERT INTO doomed VALUES (1)')
+  await expect
+    .poll(
+      async () =>
+        (
+          await cluster.reader[EXECUTE](
+            { text: "SELECT to_regclass('doomed') AS name" },
+            { maxLagMs: 50 },
+          )
+        ).rows[0]?.['name'],
+    )
+    .toBe('doomed')
+  const slow = cluster.reader.query(
+    'SELECT (SELECT count(*)::int FROM doomed) AS rows, pg_sleep(1.5)',
+  )
+  await sleep(200)
+  await cluster.writer.query('TRUNCATE doomed')
+  const result = await slow
+  expect(result).toMatchObject({ routing: { reason: 'retry' } })
+  expect(cluster.status().nodes.every(({ state }) => state === 'healthy')).toBe(true)
 })
 
 test('a replica dies under load: no read fails, and it comes back by itself', async () => {

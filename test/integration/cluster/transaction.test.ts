@@ -9,7 +9,7 @@ import {
   ScopeNestingError,
   TransactionRolledBackError,
 } from '../../../src/errors.ts'
-import { PAGES } from '../../../src/cluster/statement.ts'
+import { EXECUTE, PAGES } from '../../../src/cluster/statement.ts'
 import { useCluster, WHO } from '../../support/cluster.ts'
 import { watchStatements } from '../../support/servers.ts'
 
@@ -367,3 +367,31 @@ const scopes = () => {
     snapshot: cluster.snapshot.bind(cluster),
   }
 }
+
+test('a deadline inside a transaction ends the statement, waiting or running, and only that', async () => {
+  const { writer, transaction } = scopes()
+  await transaction(async () => {
+    await expect(
+      transaction(() => writer.query('SELECT pg_sleep(60)'), { timeoutMs: 100 }),
+    ).rejects.toThrow(DeadlineExceededError)
+    const slow = writer.query("SELECT pg_sleep(0.4), 'slow' AS answer")
+    const hurried = writer[EXECUTE]({ text: 'INSERT INTO posts VALUES (1)' }, { timeoutMs: 50 })
+    await expect(hurried).rejects.toThrow(DeadlineExceededError)
+    expect((await slow).rows[0].answer).toBe('slow')
+    await insert(writer, 2)
+  })
+  expect(await stored()).toEqual([2])
+})
+
+test('statements inside scopes are published too', async () => {
+  const cluster = fixture.open()
+  const events: string[] = []
+  cluster.events.on('query', ({ node, reason, outcome }) =>
+    events.push(`${node} ${reason} ${outcome}`),
+  )
+  await cluster.transaction(async () => {
+    await cluster.writer.query('SELECT 1')
+    await cluster.reader.query('SELECT 1/0').catch(() => undefined)
+  })
+  expect(events).toEqual(['master transaction ok', 'master transaction error'])
+})

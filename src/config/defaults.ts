@@ -1,0 +1,57 @@
+import type { ClusterSettings, NodeConfig } from './types.ts'
+
+/** What a node's keys are when neither the configuration nor libpq's variables say anything. */
+export const NODE_DEFAULTS = Object.freeze({
+  host: 'localhost',
+  port: 5432,
+  pool: 5,
+  applicationName: 'segregato',
+  connectTimeoutMs: 5_000,
+  idleTimeoutMs: 10_000,
+  maxLifetimeMs: 1_800_000,
+  statementTimeoutMs: undefined,
+  preparedStatements: true,
+  pgbouncer: false,
+  weight: 1,
+  tags: Object.freeze([]),
+  variables: Object.freeze({}),
+}) satisfies Partial<NodeConfig>
+
+/** What `settings` is when a key is absent. */
+export const SETTING_DEFAULTS = Object.freeze({
+  balancing: 'round_robin',
+  allowSameServer: false,
+  replicaShare: 1,
+  maxLagMs: undefined,
+}) satisfies ClusterSettings
+
+/** The file and the environment that are used when nobody names one. */
+export const DEFAULT_FILE = 'database.yml'
+export const DEFAULT_ENVIRONMENT = 'development'
+export const DOTENV_FILE = '.env'
+
+/** What input may cost. Checked before or while it is read, so that no file can use up memory or time. */
+export const INPUT_LIMITS = Object.freeze({
+  /** Bytes of a configuration file and of `.env`. */
+  configurationBytes: 256 * 1024,
+  /** Bytes of a certificate, a chain or a key. */
+  certificateBytes: 1024 * 1024,
+  /** Bytes of a password file. */
+  passwordBytes: 4 * 1024,
+  /** Bytes of `.pgpass`. */
+  passfileBytes: 256 * 1024,
+  /** Levels of maps and lists. */
+  depth: 32,
+  /** Values of a file once its aliases are written out. */
+  values: 20_000,
+})
+
+/** Limits of a running cluster that are not configurable, each with its reason. */
+export const RUNTIME_LIMITS = Object.freeze({
+  /** A first failure is often a restart that is over soon. */
+  quarantine: Object.freeze({ firstMs: 500, longestMs: 30_000 }),
+  /** How long a statement waits behind a BEGIN that another client of its transaction has open. */
+  scopeBusyMs: 5_000,
+  /** How long `close()` lets running work go on. */
+  closeTimeoutMs: 10_000,
+})
