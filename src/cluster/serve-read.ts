@@ -110,10 +110,8 @@ const routingOf = (core: Core, { node, reason }: Choice<Node>): Routing => ({
 })
 
 const checkMaxLag = (maxLagMs: number | undefined): void => {
-  if (maxLagMs === undefined || maxLagMs > 0) return
-  throw new InvalidArgumentError(
-    `maxLagMs must be a positive number of milliseconds, not ${maxLagMs}`,
-  )
+  if (maxLagMs === undefined || maxLagMs >= 0) return
+  throw new InvalidArgumentError(`maxLagMs must be 0 or more milliseconds, not ${maxLagMs}`)
 }
 
 /** When nothing is left: a mistake in the configuration is called by its name. */

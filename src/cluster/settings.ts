@@ -4,6 +4,13 @@ import { InvalidArgumentError } from '../errors.ts'
 /** Run-time parameters by name, such as `{ 'app.tenant': '42' }`. */
 export type Settings = Readonly<Record<string, string | number | boolean>>
 
+/** Asks for the present values, as one object of the same form; a parameter that is not set is empty. */
+export const settingsQuery = (settings: Settings): QueryConfig => ({
+  text: `SELECT jsonb_object_agg(name, coalesce(current_setting(name, true), '')) AS before
+    FROM unnest($1::text[]) AS name`,
+  values: [Object.keys(settings)],
+})
+
 /**
  * One statement that sets all parameters for the present transaction, or `undefined` when there
  * are none. Names and values are bound, so nothing in them can be SQL.

@@ -1,6 +1,7 @@
 import { ScopeNestingError } from '../errors.ts'
 import { currentScope, within } from './context.ts'
 import type { Core } from './core.ts'
+import { runNested } from './nested.ts'
 import { Scope } from './scope.ts'
 import { serveRead } from './serve-read.ts'
 import { settingsStatement } from './settings.ts'
@@ -22,7 +23,7 @@ export const runSnapshot = async <T>(
   { settings }: SnapshotOptions,
 ): Promise<T> => {
   const around = currentScope(core)
-  if (around !== undefined) return runInside(around, fn)
+  if (around !== undefined) return runInside(core, around, fn, settings)
   const set = settingsStatement(settings)
   const { lease, routing } = await serveRead(core, {}, async (attempt) => {
     const { client } = attempt.lease
@@ -50,9 +51,16 @@ export const runSnapshot = async <T>(
 }
 
 /** A snapshot inside a scope that has one state for all its reads already is that state. */
-const runInside = async <T>(around: Scope, fn: () => Promise<T>): Promise<T> => {
+const runInside = <T>(
+  core: Core,
+  around: Scope,
+  fn: () => Promise<T>,
+  settings: Settings | undefined,
+): Promise<T> => {
   const { kind, isolation } = around.facts
-  if (isolation === 'repeatable read' || isolation === 'serializable') return fn()
+  if (isolation === 'repeatable read' || isolation === 'serializable') {
+    return runNested(core, around, fn, { readOnly: true, settings, timeoutMs: undefined })
+  }
   throw new ScopeNestingError(
     'snapshot()',
     `${kind}() with isolation '${isolation ?? 'read committed'}'`,

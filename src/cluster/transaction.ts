@@ -9,6 +9,7 @@ import { currentScope, within } from './context.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
 import type { Lease } from './lease.ts'
+import { runNested } from './nested.ts'
 import { ISOLATIONS, Scope } from './scope.ts'
 import type { Isolation } from './scope.ts'
 import { leaseWriter } from './serve-write.ts'
@@ -35,7 +36,7 @@ export const runTransaction = async <T>(
 ): Promise<T> => {
   checkIsolation(options.isolation)
   const around = currentScope(core)
-  if (around !== undefined) return runNested(core, around, fn, options)
+  if (around !== undefined) return runInside(core, around, fn, options)
   const deadline = new Deadline(
     options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs },
   )
@@ -102,7 +103,7 @@ const rollback = async (lease: Lease, scope: Scope): Promise<void> => {
   }
 }
 
-const runNested = async <T>(
+const runInside = <T>(
   core: Core,
   around: Scope,
   fn: () => Promise<T>,
@@ -123,23 +124,7 @@ const runNested = async <T>(
       'Give the isolation to the outermost transaction',
     )
   }
-  const nested = await around.nest({ readOnly })
-  const deadline = new Deadline(timeoutMs === undefined ? {} : { timeoutMs })
-  const { scope } = nested
-  try {
-    const work = async (): Promise<T> => {
-      const statement = settingsStatement(settings)
-      if (statement !== undefined) await scope.execute(statement)
-      return fn()
-    }
-    const value = await deadline.race(within({ core, scope }, work), () => scope.abandon())
-    await nested.release()
-    return value
-  } catch (error) {
-    // When the connection is lost the outer transaction reports it with its own next statement.
-    await nested.rollback().catch(() => undefined)
-    throw error
-  }
+  return runNested(core, around, fn, { readOnly, settings, timeoutMs })
 }
 
 const checkIsolation = (isolation: string | undefined): void => {

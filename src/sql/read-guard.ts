@@ -13,6 +13,8 @@ const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
   'CALL',
   // Changes the server's configuration even on a standby.
   'ALTER',
+  // Sends to other sessions when the read is displaced to the primary.
+  'NOTIFY',
 ])
 
 /** Words that may start a statement which the rules below look at; all others pass at once. */

@@ -6,7 +6,7 @@ import ts from 'typescript'
 export const ROOT = resolve(import.meta.dirname, '../..')
 
 /** A fenced block. */
-export interface Block {
+interface Block {
   readonly language: string
   /** The words after the language. */
   readonly info: string

@@ -395,3 +395,42 @@ test('statements inside scopes are published too', async () => {
   })
   expect(events).toEqual(['master transaction ok', 'master transaction error'])
 })
+
+test('settings of a nested scope end with it', async () => {
+  const { writer, reader, transaction, snapshot } = scopes()
+  const tenant = async () =>
+    (
+      await writer.query(
+        "SELECT current_setting('app.tenant', true) AS tenant, current_setting('work_mem') AS memory",
+      )
+    ).rows[0]
+  await transaction(
+    async () => {
+      const outer = await tenant()
+      const inner = await transaction(tenant, { settings: { 'app.tenant': 'b', work_mem: '1MB' } })
+      expect(inner).toEqual({ tenant: 'b', memory: '1MB' })
+      expect(await tenant()).toEqual(outer)
+      const seen = await snapshot(
+        async () =>
+          (await reader.query("SELECT current_setting('app.tenant') AS tenant")).rows[0].tenant,
+        { settings: { 'app.tenant': 'c' } },
+      )
+      expect(seen).toBe('c')
+      expect(await tenant()).toEqual(outer)
+    },
+    { isolation: 'repeatable read', settings: { 'app.tenant': 'a' } },
+  )
+})
+
+test('a nested transaction that waits beyond its time is given up and leaves no trace', async () => {
+  const { writer, transaction } = scopes()
+  await transaction(async () => {
+    const slow = writer.query('SELECT pg_sleep(0.3)')
+    await expect(transaction(() => insert(writer, 1), { timeoutMs: 50 })).rejects.toThrow(
+      DeadlineExceededError,
+    )
+    await slow
+    await insert(writer, 2)
+  })
+  expect(await stored()).toEqual([2])
+})

@@ -19,6 +19,7 @@ test.each([
   'DO $$ BEGIN NULL; END $$',
   'CALL p()',
   "ALTER SYSTEM SET work_mem = '1GB'",
+  'NOTIFY jobs',
   "COMMIT PREPARED 'x'",
   "PREPARE TRANSACTION 'x'",
 ])('%s is refused', (text) => {
