@@ -10,20 +10,20 @@ export interface BuiltExample {
   remove(): void
 }
 
-const SOURCES = resolve(import.meta.dirname, '../../../examples/posts')
+export const SOURCES = resolve(import.meta.dirname, '../../../examples/posts')
 
-/** Compiles the library and the example. `from 'segregato'` in it is that library, as in any package. */
+/** Compiles the library and the example, which imports that library by its name. */
 export const buildExample = (): BuiltExample => {
-  const { directory, remove } = build()
-  const compiled = join(directory, 'examples/dist/posts')
-  const sources = join(directory, 'examples/posts')
+  const library = build()
+  const compiled = join(library.directory, 'examples/dist/posts')
+  const sources = join(library.directory, 'examples/posts')
   for (const path of [compiled, sources]) mkdirSync(path, { recursive: true })
   for (const file of readdirSync(SOURCES)) {
     if (file.endsWith('.ts')) {
       writeFileSync(join(compiled, file.replace(/\.ts$/, '.js')), compile(file))
     } else copyFileSync(join(SOURCES, file), join(sources, file))
   }
-  return { path: (file) => join(compiled, file), remove }
+  return { path: (file) => join(compiled, file), remove: () => library.remove() }
 }
 
 const compile = (file: string): string =>
