@@ -14,15 +14,14 @@ declare module 'vitest' {
   }
 }
 
+/** What test/support/statements.ts reads. */
+export const LOG_SETTINGS = { log_statement: 'all', log_line_prefix: '# %p %u %d <%a># ' }
+
 /** Starts one primary with two replicas for the whole integration project. */
 export const setup = async (project: TestProject): Promise<() => Promise<void>> => {
   const servers = await startCluster({
     replicas: 2,
-    settings: {
-      log_statement: 'all',
-      // Read by test/support/statements.ts.
-      log_line_prefix: '# %p %u %d <%a># ',
-    },
+    settings: LOG_SETTINGS,
   })
   project.provide('segregatoCluster', { config: servers.config, directory: servers.directory })
   return () => servers.close()
