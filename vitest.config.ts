@@ -21,6 +21,14 @@ export default defineConfig({
       project('integration', servers),
       // Needs the program `pgbouncer`, which npm cannot install: not a part of `npm test`.
       project('pgbouncer', servers),
+      // Installs the packed package into projects outside this one: needs the npm registry.
+      project('package', {
+        globalSetup: ['test/package/global-setup.ts'],
+        testTimeout: 60_000,
+        hookTimeout: 300_000,
+        maxWorkers: 2,
+        sequence: { groupOrder: 2 },
+      }),
       {
         test: {
           name: 'types',

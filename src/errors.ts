@@ -20,6 +20,7 @@ export abstract class SegregatoError extends Error {
     if ('cause' in this) Object.defineProperty(this, 'cause', { enumerable: false })
   }
 
+  /** The name of the class, such as `'ConfigError'`. */
   override get name(): string {
     return this.constructor.name
   }
@@ -38,6 +39,7 @@ export interface ConfigIssue {
   readonly message: string
   /** Where in the configuration, such as `production.replica1.port`. */
   readonly path?: string
+  /** The file that was read; absent when the configuration came as an object. */
   readonly file?: string
   /** Counted from 1. */
   readonly line?: number
@@ -48,6 +50,7 @@ export interface ConfigIssue {
 /** The configuration cannot be used. All mistakes are listed at once. */
 export class ConfigError extends SegregatoError {
   readonly code = 'SEGREGATO_CONFIG'
+  /** Every mistake that was found, in the order of the configuration. */
   readonly issues: readonly ConfigIssue[]
 
   constructor(issues: readonly ConfigIssue[], options?: ErrorOptions) {
@@ -118,13 +121,16 @@ export class DefaultClusterError extends SegregatoError {
 
 /** What `verify()` found wrong with one node. */
 export interface NodeProblem {
+  /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
+  /** What is wrong, in words; never a secret. */
   readonly problem: string
 }
 
 /** `cluster.verify()` found servers that are not what the configuration says. */
 export class ClusterVerificationError extends SegregatoError {
   readonly code = 'SEGREGATO_VERIFICATION'
+  /** Every node that is wrong. */
   readonly problems: readonly NodeProblem[]
 
   constructor(problems: readonly NodeProblem[], options?: ErrorOptions) {
@@ -136,6 +142,7 @@ export class ClusterVerificationError extends SegregatoError {
 /** No node has the name or the tag that was asked for. */
 export class UnknownNodeError extends SegregatoError {
   readonly code = 'SEGREGATO_UNKNOWN_NODE'
+  /** The name that was asked for. */
   readonly target: string
 
   constructor(target: string, known: readonly string[]) {
@@ -163,6 +170,7 @@ export class NoReplicaAvailableError extends SegregatoError {
 /** The connection was lost after a write had been sent: it may have been applied or not. Never repeated by the library. */
 export class WriteOutcomeUnknownError extends SegregatoError {
   readonly code = 'SEGREGATO_WRITE_OUTCOME_UNKNOWN'
+  /** The node that the write was sent to. */
   readonly node: string
 
   constructor(node: string, options?: ErrorOptions) {
@@ -178,6 +186,7 @@ export class WriteOutcomeUnknownError extends SegregatoError {
 /** A call did not end within its time. */
 export class DeadlineExceededError extends SegregatoError {
   readonly code = 'SEGREGATO_DEADLINE_EXCEEDED'
+  /** The time that was given to the call, in milliseconds. */
   readonly timeoutMs: number
 
   constructor(timeoutMs: number, options?: ErrorOptions) {
@@ -192,6 +201,7 @@ export class DeadlineExceededError extends SegregatoError {
 /** Work went on after its `transaction()` or `snapshot()` had ended. Nothing was sent. */
 export class ScopeEndedError extends SegregatoError {
   readonly code = 'SEGREGATO_SCOPE_ENDED'
+  /** What had ended: `'transaction'` or `'snapshot'`. */
   readonly scope: string
 
   constructor(scope: string) {
@@ -205,7 +215,9 @@ export class ScopeEndedError extends SegregatoError {
 /** A scope was opened where it cannot be, such as a transaction inside a snapshot. */
 export class ScopeNestingError extends SegregatoError {
   readonly code = 'SEGREGATO_SCOPE_NESTING'
+  /** What was to be opened, such as `'transaction()'`. */
   readonly inner: string
+  /** What it was to be opened in. */
   readonly outer: string
 
   constructor(inner: string, outer: string, remedy: string) {
@@ -218,6 +230,7 @@ export class ScopeNestingError extends SegregatoError {
 /** A statement waited too long behind a BEGIN that a pool client inside the same transaction left open. */
 export class ScopeBusyError extends SegregatoError {
   readonly code = 'SEGREGATO_SCOPE_BUSY'
+  /** How long the statement waited, in milliseconds. */
   readonly waitedMs: number
 
   constructor(waitedMs: number) {
@@ -243,14 +256,18 @@ export class TransactionRolledBackError extends SegregatoError {
 
 /** One thing a schema found wrong with an input. */
 export interface ValidationIssue {
+  /** The schema's own words. */
   readonly message: string
+  /** The field, from the outside in; empty for the input as a whole. `insertAll` puts the row's index first. */
   readonly path: readonly PropertyKey[]
 }
 
 /** The input does not fit the model's schema. Nothing was sent. */
 export class ValidationError extends SegregatoError {
   readonly code = 'SEGREGATO_VALIDATION'
+  /** The name of the model's class. */
   readonly model: string
+  /** Everything that the schema found. */
   readonly issues: readonly ValidationIssue[]
 
   constructor(model: string, issues: readonly ValidationIssue[]) {
@@ -266,7 +283,9 @@ export class ValidationError extends SegregatoError {
 /** No row has this key. */
 export class RecordNotFoundError extends SegregatoError {
   readonly code = 'SEGREGATO_RECORD_NOT_FOUND'
+  /** The name of the model's class. */
   readonly model: string
+  /** The model's table. */
   readonly table: string
 
   constructor(model: string, table: string) {
@@ -278,17 +297,25 @@ export class RecordNotFoundError extends SegregatoError {
 
 /** What PostgreSQL tells about a refused value; no row data. */
 export interface ViolationFacts {
+  /** PostgreSQL's five characters, such as `'23505'`. */
   readonly sqlState: string
+  /** The table, where PostgreSQL names it. */
   readonly table: string | undefined
+  /** The column, where PostgreSQL names it. */
   readonly column: string | undefined
+  /** The constraint or unique index, where PostgreSQL names it. */
   readonly constraint: string | undefined
 }
 
 /** A value that the database refused. */
 export abstract class DatabaseViolationError extends SegregatoError implements ViolationFacts {
+  /** PostgreSQL's five characters, such as `'23505'`. */
   readonly sqlState: string
+  /** The table, where PostgreSQL names it. */
   readonly table: string | undefined
+  /** The column, where PostgreSQL names it. */
   readonly column: string | undefined
+  /** The constraint or unique index, where PostgreSQL names it. */
   readonly constraint: string | undefined
 
   constructor(what: string, facts: ViolationFacts, options?: ErrorOptions) {
@@ -311,22 +338,22 @@ export abstract class DatabaseViolationError extends SegregatoError implements V
   }
 }
 
-/** SQLSTATE 23505. */
+/** A row with this unique key is there already (SQLSTATE 23505). Nothing was changed. */
 export class UniqueViolationError extends DatabaseViolationError {
   readonly code = 'SEGREGATO_UNIQUE_VIOLATION'
 }
 
-/** SQLSTATE 23503. */
+/** A referenced row is missing, or a row is still referenced (SQLSTATE 23503). Nothing was changed. */
 export class ForeignKeyViolationError extends DatabaseViolationError {
   readonly code = 'SEGREGATO_FOREIGN_KEY_VIOLATION'
 }
 
-/** SQLSTATE 23502. */
+/** A column that must have a value got none (SQLSTATE 23502). Nothing was changed. */
 export class NotNullViolationError extends DatabaseViolationError {
   readonly code = 'SEGREGATO_NOT_NULL_VIOLATION'
 }
 
-/** SQLSTATE 23514. */
+/** A check of the table or domain refused the row (SQLSTATE 23514). Nothing was changed. */
 export class CheckViolationError extends DatabaseViolationError {
   readonly code = 'SEGREGATO_CHECK_VIOLATION'
 }

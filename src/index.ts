@@ -2,27 +2,64 @@
 export { Cluster, type ConnectOptions } from './cluster/cluster.ts'
 export type { CloseOptions } from './cluster/close.ts'
 export { connect } from './cluster/connect.ts'
-export { CHANNELS, type ClusterEvents, type NodeEvent, type QueryEvent } from './cluster/events.ts'
-export type { Isolation } from './cluster/scope.ts'
+export {
+  CHANNELS,
+  type ClusterEvents,
+  type EventSource,
+  type NodeEvent,
+  type QueryEvent,
+} from './cluster/events.ts'
+export { type Isolation, ISOLATIONS } from './cluster/scope.ts'
 export type { Settings } from './cluster/settings.ts'
 export type { SnapshotOptions } from './cluster/snapshot.ts'
-export type {
-  CallOptions,
-  Executor,
-  PageReader,
-  RoutedResult,
-  RouteReason,
-  Routing,
-  Statement,
-  Target,
+export {
+  type CallOptions,
+  type Executor,
+  type PageReader,
+  ROUTE_REASONS,
+  type RoutedResult,
+  type RouteReason,
+  type Routing,
+  type Statement,
+  type Target,
 } from './cluster/statement.ts'
 export type { ClusterStatus, NodeStatus } from './cluster/status.ts'
 export type { TransactionOptions } from './cluster/transaction.ts'
 export type { VerifiedNode } from './cluster/verify.ts'
-export type { ClusterConfigInput } from './config/input.ts'
-export type { BalancerFunction, Balancing, CandidateView } from './config/types.ts'
+export type { ClusterConfigInput, NodeInput, SettingsInput, SslInput } from './config/input.ts'
+export type { SecretSource } from './config/secret.ts'
+export {
+  type BalancerFunction,
+  type Balancing,
+  BALANCINGS,
+  type CandidateView,
+} from './config/types.ts'
 export type { PoolOptions } from './nodes/options.ts'
 export type { ConnectionCounts } from './nodes/connections.ts'
+export type { ServerIdentity } from './nodes/probe.ts'
+export type { ClusterSource, ModelCluster, WriteOptions } from './models/binding.ts'
+export type { Refused, RefusedByRead, RefusedByWrite } from './models/operations.ts'
+export type { ReadQuery } from './models/read-query.ts'
+export type { BatchOptions, PageOptions, Selected, StreamOptions } from './models/reads.ts'
 export { StrictReadBase } from './models/strict-read-base.ts'
 export { StrictWriteBase } from './models/strict-write-base.ts'
+export {
+  type Attributes,
+  type Column,
+  type ColumnKind,
+  COLUMN_KINDS,
+  type CreateInput,
+  type Direction,
+  type Id,
+  type KeyValue,
+  type Model,
+  type Page,
+  type ReadModel,
+  type Row,
+  type Total,
+  type UpdateInput,
+  type Where,
+  type WriteModel,
+} from './models/types.ts'
+export type { UpsertOptions } from './models/writes.ts'
 export * from './errors.ts'

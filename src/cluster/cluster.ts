@@ -83,6 +83,7 @@ export class Cluster {
     return this.#core.router.share
   }
 
+  /** @throws InvalidArgumentError for a number outside 0 to 1 */
   set replicaShare(share: number) {
     if (!(share >= 0 && share <= 1))
       throw new InvalidArgumentError(`replicaShare must be between 0 and 1, not ${share}`)

@@ -4,8 +4,11 @@ import type { Routing } from './statement.ts'
 
 /** A change of a node's health; sent once per change, never per failure. */
 export interface NodeEvent {
+  /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
+  /** What the configuration says the node is. */
   readonly role: 'primary' | 'replica'
+  /** `quarantined`: left alone for a while after failures; `misconfigured`: it refuses our credentials or TLS. */
   readonly state: 'healthy' | 'quarantined' | 'misconfigured'
   /** For how long the node is left alone, in milliseconds; 0 when healthy. */
   readonly quarantineMs: number
@@ -17,6 +20,7 @@ export interface NodeEvent {
 export interface QueryEvent extends Routing {
   /** From the call to the answer, in milliseconds: checkout, connect, statement and retries. */
   readonly durationMs: number
+  /** Whether the caller got an answer or an error. */
   readonly outcome: 'ok' | 'error'
   /** The replica that would have served it, when `replica_share` kept it on the primary. */
   readonly shadow: string | undefined
@@ -30,12 +34,24 @@ export interface ClusterEvents {
   query: [event: QueryEvent]
 }
 
-/** The names under which the same events are published through `node:diagnostics_channel`. */
-export const CHANNELS = { node: 'segregato:node', query: 'segregato:query' } as const
+/**
+ * The names under which the same events are published through `node:diagnostics_channel`.
+ *
+ * @example
+ * ```ts
+ * subscribe(CHANNELS.query, (event) => histogram.record((event as QueryEvent).durationMs))
+ * ```
+ */
+export const CHANNELS = {
+  /** Messages are `NodeEvent`s. */
+  node: 'segregato:node',
+  /** Messages are `QueryEvent`s. */
+  query: 'segregato:query',
+} as const
 
 const channels = { node: channel(CHANNELS.node), query: channel(CHANNELS.query) }
 
-/** An emitter whose listeners cannot break routing. */
+/** An `EventEmitter` of the cluster's events; an error of a listener cannot break routing. */
 export type EventSource = EventEmitter<ClusterEvents>
 
 /** Whether anybody would hear an event of this name. */

@@ -14,6 +14,7 @@ import type { RoutedResult, Routing } from './statement.ts'
 
 /** The isolation levels of PostgreSQL that differ from one another. */
 export const ISOLATIONS = ['read committed', 'repeatable read', 'serializable'] as const
+/** An isolation level of PostgreSQL. */
 export type Isolation = (typeof ISOLATIONS)[number]
 
 /** What a scope is, for its statements and for what may be nested in it. */

@@ -2,7 +2,9 @@ import type { QueryResult, QueryResultRow } from 'pg'
 
 /** One statement as models compile it. */
 export interface Statement {
+  /** SQL with `$1`, `$2`, … for values. */
   readonly text: string
+  /** The values, in the order of their numbers. */
   readonly values?: readonly unknown[]
   /** Sent as a prepared statement of this name where the node allows it. */
   readonly name?: string
@@ -39,12 +41,16 @@ export const ROUTE_REASONS = [
   'transaction',
   'snapshot',
 ] as const
+/** One of {@link ROUTE_REASONS}. */
 export type RouteReason = (typeof ROUTE_REASONS)[number]
 
 /** Where a statement ran and why. */
 export interface Routing {
+  /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
+  /** What the configuration says the node is. */
   readonly role: 'primary' | 'replica'
+  /** Why it was this node. */
   readonly reason: RouteReason
   /** How far the node was behind the primary, in milliseconds, when that is known. */
   readonly lagMs: number | undefined
@@ -56,6 +62,7 @@ export interface Routing {
 export interface RoutedResult<
   Row extends QueryResultRow = QueryResultRow,
 > extends QueryResult<Row> {
+  /** Where the rows came from. */
   readonly routing: Routing
 }
 
@@ -66,6 +73,7 @@ export const PAGES: unique symbol = Symbol.for('segregato.pages') as never
 
 /** The part of `cluster.writer` and `cluster.reader` that models use. */
 export interface Executor {
+  /** Runs one statement, within `timeoutMs`. For models; applications call `query`. */
   [EXECUTE]<Row extends QueryResultRow>(
     statement: Statement,
     options?: CallOptions,
@@ -74,6 +82,7 @@ export interface Executor {
 
 /** The part of `cluster.reader` that streams use: memory holds one page. */
 export interface PageReader {
+  /** Gives the rows of one statement in arrays of `pageSize`. For models; applications use a cursor. */
   [PAGES]<Row extends QueryResultRow>(
     statement: Statement,
     options: CallOptions & { readonly pageSize: number },

@@ -5,13 +5,19 @@ import type { Core } from './core.ts'
 
 /** What this process knows of one node; nothing is asked of the server. */
 export interface NodeStatus {
+  /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
+  /** What the configuration says the node is. */
   readonly role: 'primary' | 'replica'
+  /** A host name or address, or the directory of a Unix socket. */
   readonly host: string
+  /** The server's port. */
   readonly port: number
+  /** The node's tags, for `using()`. */
   readonly tags: readonly string[]
   /** How the connection is protected: not at all, encrypted only, or with the server's certificate checked. */
   readonly tls: 'off' | 'require' | 'verify-ca' | 'verify-full'
+  /** `quarantined`: left alone for a while after failures; `misconfigured`: it refuses our credentials or TLS. */
   readonly state: 'healthy' | 'quarantined' | 'misconfigured'
   /** Milliseconds until the node is tried again; 0 when healthy. */
   readonly quarantineMs: number
@@ -25,9 +31,13 @@ export interface NodeStatus {
 
 /** What this process knows of the cluster. */
 export interface ClusterStatus {
+  /** Whether the cluster takes new work. */
   readonly state: 'open' | 'closing' | 'closed'
+  /** The environment of the file; `undefined` for a configuration in code. */
   readonly environment: string | undefined
+  /** The share of reads that replicas serve, 0 to 1. */
   readonly replicaShare: number
+  /** Every node, the primary first. */
   readonly nodes: readonly NodeStatus[]
 }
 

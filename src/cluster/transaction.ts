@@ -18,7 +18,7 @@ import type { Settings } from './settings.ts'
 
 /** How a transaction runs. */
 export interface TransactionOptions {
-  /** @defaultValue the server's `default_transaction_isolation` */
+  /** The isolation level. @defaultValue the server's `default_transaction_isolation` */
   readonly isolation?: Isolation
   /** The server refuses writes. @defaultValue `false` */
   readonly readOnly?: boolean

@@ -7,7 +7,9 @@ import type { Core } from './core.ts'
 
 /** What `verify()` learned of one node. */
 export interface VerifiedNode extends ServerIdentity {
+  /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
+  /** What the configuration says the node is. */
   readonly role: 'primary' | 'replica'
 }
 

@@ -3,7 +3,7 @@ import type { BalancerFunction, Balancing } from './types.ts'
 
 /** How a node's connections are secured, when one word does not say enough. */
 export interface SslInput {
-  /** @defaultValue `'verify-full'` */
+  /** What is checked: nothing, the certificate's chain, or the host name too. @defaultValue `'verify-full'` */
   readonly mode?: 'require' | 'verify-ca' | 'verify-full' | undefined
   /** The certificate authority: the path of a PEM file, or its text. */
   readonly ca?: string | undefined
@@ -15,19 +15,19 @@ export interface SslInput {
 
 /** One server, as an object in code gives it. What is left out is taken from libpq's variables and defaults. */
 export interface NodeInput {
-  /** @defaultValue `'postgresql'` */
+  /** The three mean the same. @defaultValue `'postgresql'` */
   readonly adapter?: 'postgresql' | 'postgres' | 'pg' | undefined
   /** `postgres://user:password@host:port/database?sslmode=…`; other keys fill what it leaves out. */
   readonly url?: string | undefined
   /** A host name or address, or the directory of a Unix socket. @defaultValue `PGHOST`, else `'localhost'` */
   readonly host?: string | undefined
-  /** @defaultValue `PGPORT`, else `5432` */
+  /** The server's port. @defaultValue `PGPORT`, else `5432` */
   readonly port?: number | undefined
   /** The directory of a Unix socket, in place of `host`. */
   readonly socket?: string | undefined
-  /** @defaultValue `PGDATABASE`, else the user name */
+  /** The database. @defaultValue `PGDATABASE`, else the user name */
   readonly database?: string | undefined
-  /** @defaultValue `PGUSER`, else the operating system's user */
+  /** The user. @defaultValue `PGUSER`, else the operating system's user */
   readonly username?: string | undefined
   /** Text, or a function that is asked at each new connection. @defaultValue `PGPASSWORD`, else `PGPASSFILE` or `~/.pgpass` */
   readonly password?: SecretSource
@@ -38,7 +38,7 @@ export interface NodeInput {
   /** `true` is `'verify-full'`. @defaultValue `PGSSLMODE`, else off for sockets and loopback; elsewhere it must be said */
   readonly ssl?:
     boolean | 'disable' | 'require' | 'verify-ca' | 'verify-full' | SslInput | undefined
-  /** @defaultValue `PGAPPNAME`, else `'segregato'` */
+  /** The name that `pg_stat_activity` shows. @defaultValue `PGAPPNAME`, else `'segregato'` */
   readonly applicationName?: string | undefined
   /** How long opening a connection may take, in milliseconds. @defaultValue `5_000` */
   readonly connectTimeoutMs?: number | undefined
@@ -88,10 +88,13 @@ export interface SettingsInput {
  * ```
  */
 export interface ClusterConfigInput {
+  /** The server that accepts writes. */
   readonly master?: NodeInput | string | undefined
   /** A synonym of `master`; both at once is an error. */
   readonly primary?: NodeInput | string | undefined
+  /** How the cluster behaves. */
   readonly settings?: SettingsInput | undefined
+  /** Every other key is a replica. */
   readonly [replica: string]: NodeInput | string | SettingsInput | undefined
 }
 

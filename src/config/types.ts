@@ -42,13 +42,21 @@ export interface SslConfig {
   readonly key?: Secret
 }
 
+/** The ways to choose the next replica that are built in. */
 export const BALANCINGS = ['round_robin', 'weighted', 'least_busy'] as const
+/**
+ * How the next replica is chosen: in turn; in turn by `weight`; or the one of two random ones that
+ * serves fewer statements of this process.
+ */
 export type Balancing = (typeof BALANCINGS)[number]
 
 /** What a balancer of your own sees of one node that may serve the read. */
 export interface CandidateView {
+  /** The node's key in the configuration. */
   readonly name: string
+  /** The node's `weight`. */
   readonly weight: number
+  /** The node's `tags`. */
   readonly tags: readonly string[]
   /** Statements of this process that are running on the node now. */
   readonly inFlight: number

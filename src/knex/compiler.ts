@@ -1,7 +1,6 @@
-import { createRequire } from 'node:module'
-
 import type { Knex } from 'knex'
 
+import { knexPostgres } from '../config/load-once.ts'
 import { InvalidArgumentError, SegregatoError, StrictReadModelError } from '../errors.ts'
 
 /** A select that a builder compiled to, with `$1`-style placeholders. */
@@ -62,9 +61,7 @@ let guard: Guard | undefined
 /** A dialect without connections. Its builders refuse to write, and so does its compiler, at any depth. */
 const load = (): Guard => {
   // Knex is large, and a program that never calls query() does not need it.
-  const require = createRequire(import.meta.url)
-  const Postgres = require('knex/lib/dialects/postgres') as Class<Dialect> &
-    (new (config: object) => Dialect)
+  const Postgres = knexPostgres() as Class<Dialect> & (new (config: object) => Dialect)
   const PostgresBuilder = new Postgres({ client: 'pg' }).queryBuilder()
     .constructor as Class<Knex.QueryBuilder>
   // The class that all builders descend from, those of an application's own Knex included.

@@ -5,8 +5,11 @@ import { InvalidArgumentError } from '../errors.ts'
 
 /** The part of a cluster that models use. */
 export interface ModelCluster {
+  /** Runs the statements of write models. */
   readonly writer: Executor
+  /** Runs the statements of read models. */
   readonly reader: Executor & PageReader
+  /** Runs a function in one transaction on the primary. */
   transaction<T>(fn: () => Promise<T>, options?: TransactionOptions): Promise<T>
 }
 

@@ -99,8 +99,11 @@ export const WRITE_REFUSES = [...READ_CLASS, ...READ_INSTANCE, ...OTHER_READS] a
 /** What a write model's instances refuse. Few names: every other one may be a column's. */
 export const WRITE_INSTANCE_REFUSES = READ_INSTANCE
 
+/** A name that read models refuse. */
 export type ReadRefused = (typeof READ_REFUSES)[number]
+/** A name that the classes of write models refuse. */
 export type WriteRefused = (typeof WRITE_REFUSES)[number]
+/** A name that the instances of write models refuse. */
 export type WriteInstanceRefused = (typeof WRITE_INSTANCE_REFUSES)[number]
 
 /** The names of an instance that rows never overwrite, whatever the table's columns are called. */
@@ -116,8 +119,11 @@ export const CHAINABLE = ['limit', 'offset', 'orderBy', 'select', 'where', 'with
 
 /** The type of a name that a model refuses. It cannot be called, and the compiler's message shows why. */
 export interface Refused<Why extends string> {
+  /** Why it is refused, and what to use instead; there is no such property at run time. */
   readonly __segregato__: Why
 }
 
+/** The type of a writing method's name on a read model. */
 export type RefusedByRead = Refused<'a read model cannot write; use a StrictWriteBase model'>
+/** The type of a reading method's name on a write model. */
 export type RefusedByWrite = Refused<'a write model cannot read; use a StrictReadBase model'>

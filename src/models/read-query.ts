@@ -86,6 +86,7 @@ export class ReadQuery<M extends ReadModel, Item = InstanceType<M>>
     return this
   }
 
+  /** Sends the query: `await query` calls this. */
   // oxlint-disable-next-line unicorn/no-thenable -- a query is awaited like a promise
   then<A = Item[], B = never>(
     fulfilled?: ((rows: Item[]) => A | PromiseLike<A>) | null,

@@ -18,22 +18,34 @@ export const COLUMN_KINDS = [
   'bytes',
   'other',
 ] as const
+/** How the values of one column are handled. */
 export type ColumnKind = (typeof COLUMN_KINDS)[number]
 
 /** What every model class says about its table. */
 interface ModelStatics {
+  /** The name of the class, for messages. */
   readonly name: string
+  /** The table, with its schema where needed. */
   readonly tableName: string
+  /** The column of the primary key, or the columns of a composite one. */
   readonly primaryKey: string | readonly string[]
+  /** The kinds of columns; `undefined`: learned from the catalogue. */
   readonly columns: Readonly<Record<string, ColumnKind>> | undefined
+  /** The model's cluster; `undefined`: the default one. */
   readonly cluster: ClusterSource | undefined
 }
 
+/** Any model class. */
 export type Model = ModelStatics & (abstract new () => object)
+/** The class of a read model. */
 export type ReadModel = Model
+/** The class of a write model. */
 export type WriteModel = Model & {
+  /** Checks input for new rows. */
   readonly schema: StandardSchemaV1 | undefined
+  /** Checks input for updates. */
   readonly updateSchema: StandardSchemaV1 | undefined
+  /** Whether each write sets `updated_at`, or the column named here. */
   readonly timestamps: boolean | string
 }
 
@@ -95,10 +107,12 @@ export type Total<M extends Model, K extends string> =
       ? string
       : string | number
 
+/** Ascending or descending. */
 export type Direction = 'asc' | 'desc'
 
 /** One page of `paginate`. */
 export interface Page<Item> {
+  /** The rows of this page, in the order of the query. */
   readonly rows: Item[]
   /** Give it as `after` to get the next page; `null` on the last one. */
   readonly next: string | null

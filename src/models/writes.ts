@@ -17,6 +17,7 @@ import { validChanges, validNew } from './validation.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
+/** What `upsert` takes. */
 export interface UpsertOptions<Name extends string = string> extends WriteOptions {
   /** What happens to a row that is there already. @defaultValue `'update'` */
   readonly onConflict?: 'update' | 'ignore'

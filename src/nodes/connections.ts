@@ -10,9 +10,13 @@ import type { PoolOptions, Purpose } from './options.ts'
 
 /** How many connections there are, in the words of `pg.Pool`. */
 export interface ConnectionCounts {
+  /** Connections that are open or being opened. */
   readonly totalCount: number
+  /** Open connections that nobody uses. */
   readonly idleCount: number
+  /** Calls that wait for a connection. */
   readonly waitingCount: number
+  /** Connections past `maxLifetimeMs` that are still in use. */
   readonly expiredCount: number
 }
 

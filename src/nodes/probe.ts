@@ -4,9 +4,13 @@ import type { Lsn } from './position.ts'
 
 /** What a server says of itself. A function that a managed service denies leaves its field `undefined`. */
 export interface ServerIdentity {
+  /** True on a standby. */
   readonly inRecovery: boolean
+  /** Whether transactions are read-only unless they ask for more. */
   readonly readOnly: boolean
+  /** The same for all servers that come from one `initdb`; `undefined` when it may not be asked. */
   readonly systemIdentifier: string | undefined
+  /** The server's version, such as `'18.4'`. */
   readonly version: string
 }
 

