@@ -22,18 +22,35 @@ export interface QueryEvent extends Routing {
   readonly shadow: string | undefined
 }
 
+/** A read of the process's own session that no node could serve as it should: the freshest replica answered. */
+export interface StaleEvent {
+  readonly node: string
+  /** Milliseconds for which a replica was waited for. */
+  readonly waitedMs: number
+}
+
 /** The events of a cluster. */
 export interface ClusterEvents {
   /** A node failed, came back or turned out to be configured wrongly. */
   node: [event: NodeEvent]
+  /** A read may have missed a write of this process. */
+  stale: [event: StaleEvent]
   /** A statement was answered. Costs nothing while nobody listens. */
   query: [event: QueryEvent]
 }
 
 /** The names under which the same events are published through `node:diagnostics_channel`. */
-export const CHANNELS = { node: 'segregato:node', query: 'segregato:query' } as const
+export const CHANNELS = {
+  node: 'segregato:node',
+  query: 'segregato:query',
+  stale: 'segregato:stale',
+} as const
 
-const channels = { node: channel(CHANNELS.node), query: channel(CHANNELS.query) }
+const channels = {
+  node: channel(CHANNELS.node),
+  query: channel(CHANNELS.query),
+  stale: channel(CHANNELS.stale),
+}
 
 /** An emitter whose listeners cannot break routing. */
 export type EventSource = EventEmitter<ClusterEvents>

@@ -11,7 +11,7 @@ import { bindToCaller, readQueryArguments, whenEnded } from './query-arguments.t
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
 
 /** `query` without its overloads, which cannot be declared again in a subclass. */
-const plainQuery = (client: pg.Client, ...args: unknown[]): void => {
+export const plainQuery = (client: pg.Client, ...args: unknown[]): void => {
   Reflect.apply(Reflect.get(pg.Client.prototype, 'query'), client, args)
 }
 

@@ -4,9 +4,11 @@ import pg from 'pg'
 import type { PoolClient, PoolConfig } from 'pg'
 import type { NodeConfig } from '../config/types.ts'
 import { cancelRunning } from './cancel.ts'
-import { NodeClient, ReadClient } from './client.ts'
+import { ReadClient } from './client.ts'
+import type { NodeClient } from './client.ts'
+import { WriteClient } from './write-client.ts'
 import { clientOptions } from './options.ts'
-import type { PoolOptions, Purpose } from './options.ts'
+import type { BeginWrite, PoolOptions, Purpose } from './options.ts'
 
 /** How many connections there are, in the words of `pg.Pool`. */
 export interface ConnectionCounts {
@@ -45,17 +47,22 @@ export class PooledConnections extends EventEmitter implements Connections {
   /** Pools that take no more calls and still have connections lent. */
   readonly #ending = new Set<pg.Pool>()
 
-  constructor(node: NodeConfig, purpose: Purpose, options: PoolOptions) {
+  constructor(
+    node: NodeConfig,
+    purpose: Purpose,
+    options: PoolOptions,
+    { max = node.pool, beginWrite }: { max?: number; beginWrite?: BeginWrite | undefined } = {},
+  ) {
     super()
     this.#options = {
       ...options,
-      ...clientOptions(node, purpose),
-      max: node.pool,
+      ...clientOptions(node, purpose, beginWrite),
+      max,
       idleTimeoutMillis: node.idleTimeoutMs,
       maxLifetimeSeconds: node.maxLifetimeMs / 1000,
       // A script ends by itself: idle connections never keep the process alive.
       allowExitOnIdle: true,
-      Client: (purpose === 'read' ? ReadClient : NodeClient) as unknown as NonNullable<
+      Client: (purpose === 'read' ? ReadClient : WriteClient) as unknown as NonNullable<
         PoolConfig['Client']
       >,
     }

@@ -11,16 +11,30 @@ export type PoolOptions = Pick<
   'min' | 'maxUses' | 'onConnect' | 'verify' | 'log' | 'types'
 >
 
+/**
+ * Called before a statement is sent that may write; what it returns is called when the statement has
+ * committed, and the caller gets the result when that has resolved.
+ */
+export type BeginWrite = () => (asynchronous: boolean) => Promise<void>
+
 /** What our client class reads from the options that `pg.Pool` hands it. */
 export interface NodeClientConfig extends ClientConfig {
-  readonly segregato: { readonly node: NodeConfig; readonly purpose: Purpose }
+  readonly segregato: {
+    readonly node: NodeConfig
+    readonly purpose: Purpose
+    readonly beginWrite?: BeginWrite | undefined
+  }
 }
 
 /**
  * The options of a `pg.Client` for one node. Single fields, never a connection string: `pg` shows
  * that one in `inspect` and JSON, with the password in it.
  */
-export const clientOptions = (node: NodeConfig, purpose: Purpose): NodeClientConfig => ({
+export const clientOptions = (
+  node: NodeConfig,
+  purpose: Purpose,
+  beginWrite?: BeginWrite,
+): NodeClientConfig => ({
   host: node.host,
   port: node.port,
   database: node.database,
@@ -33,7 +47,7 @@ export const clientOptions = (node: NodeConfig, purpose: Purpose): NodeClientCon
   connectionTimeoutMillis: node.connectTimeoutMs,
   keepAlive: true,
   keepAliveInitialDelayMillis: 1_000,
-  segregato: { node, purpose },
+  segregato: { node, purpose, beginWrite },
 })
 
 /** Run-time parameters as start-up options. A pooler such as PgBouncer refuses them, so it gets none. */
