@@ -109,7 +109,7 @@ export class Cluster {
    * @throws TransactionRolledBackError when a failed statement's error was caught inside
    * @throws DeadlineExceededError after `timeoutMs`
    */
-  transaction<T>(fn: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+  transaction<T>(fn: () => PromiseLike<T>, options: TransactionOptions = {}): Promise<T> {
     return runTransaction(this.#core, fn, options)
   }
 
@@ -119,7 +119,7 @@ export class Cluster {
    *
    * @throws ScopeNestingError for a write inside it
    */
-  snapshot<T>(fn: () => Promise<T>, options: SnapshotOptions = {}): Promise<T> {
+  snapshot<T>(fn: () => PromiseLike<T>, options: SnapshotOptions = {}): Promise<T> {
     return runSnapshot(this.#core, fn, options)
   }
 
@@ -139,7 +139,7 @@ export class Cluster {
    * await cluster.session(() => PostQuery.all(), { token }) // in any process with the same tokenKeys
    * ```
    */
-  session<T>(fn: () => Promise<T>, options: SessionOptions = {}): Promise<T> {
+  session<T>(fn: () => PromiseLike<T>, options: SessionOptions = {}): Promise<T> {
     return runSession(this.#core, this.#tokenKeys, fn, options)
   }
 
@@ -157,7 +157,7 @@ export class Cluster {
    *
    * @throws UnknownNodeError when nothing has this name
    */
-  async using<T>(target: Target, fn: () => Promise<T>): Promise<T> {
+  async using<T>(target: Target, fn: () => PromiseLike<T>): Promise<T> {
     const core = this.#core
     core.assertOpen()
     core.nodesFor(target)

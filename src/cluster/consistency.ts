@@ -70,32 +70,56 @@ export class ConsistencyKeeper {
     return this.#writes.after(false)
   }
 
-  /** Finds out what a read must see, and waits for a replica that shows it, within the budget. */
-  async demand(level: Consistency | undefined, candidates: readonly Node[]): Promise<Demand> {
+  /**
+   * Finds out what a read must see, and waits for a replica that shows it, within the budget. No
+   * promise where nothing is to be waited for: that is the way of nearly every read.
+   */
+  demand(level: Consistency | undefined, candidates: readonly Node[]): Demand | Promise<Demand> {
     const session = this.session()
-    const { consistency, outsideSession, waitTimeoutMs } = this.#settings
+    const { consistency, outsideSession } = this.#settings
     const outside = !session.explicit && outsideSession !== 'process'
-    const wanted =
-      level ?? (outside ? (outsideSession === 'primary' ? 'strong' : 'eventual') : consistency)
+    const outsideLevel = outsideSession === 'primary' ? 'strong' : 'eventual'
+    const wanted = level ?? (outside ? outsideLevel : consistency)
     if (wanted === 'eventual') return NO_DEMAND
     if (wanted === 'strong') return { ...NO_DEMAND, primary: true }
-    if (session.hasPending) await session.settled()
-    const { explicit } = session
+    const known = session.hasPending ? undefined : this.#known(session, candidates)
+    return known ?? this.#wait(session, candidates)
+  }
+
+  /** The demand when what is known is enough to serve it. */
+  #known(session: Session<Node>, candidates: readonly Node[]): Demand | undefined {
+    const { explicit, position, lastRead } = session
     const served = (node: Node): void => {
       if (explicit) session.lastRead = node
     }
-    const common = { explicit, served, waitedMs: 0, primary: false }
-    if (session.needsPrimary(performance.now())) return { ...common, primary: true }
-    if (!this.#canStay(session, candidates)) await this.#leave(session)
-    const { position, lastRead: stay } = session
-    const staying = stay === undefined ? {} : { stay }
-    if (position === undefined) return { ...common, ...staying }
+    const demand = { explicit, served, waitedMs: 0, primary: false }
+    if (session.needsPrimary(performance.now())) return { ...demand, primary: true }
+    if (!this.#canStay(session, candidates)) return undefined
+    const stay = lastRead === undefined ? {} : { stay: lastRead }
+    if (position === undefined) return { ...demand, ...stay }
     const { lsn } = position
     const accepts = (node: Node): boolean => this.#catchUp.has(node, lsn)
-    if (candidates.some(accepts)) return { ...common, ...staying, accepts }
+    return candidates.some(accepts) ? { ...demand, ...stay, accepts } : undefined
+  }
+
+  async #wait(session: Session<Node>, candidates: readonly Node[]): Promise<Demand> {
+    await session.settled()
+    if (!this.#canStay(session, candidates)) await this.#leave(session)
+    const known = this.#known(session, candidates)
+    const { position, explicit } = session
+    if (known !== undefined || position === undefined) return known ?? NO_DEMAND
+    const { lsn } = position
     const startedAt = performance.now()
-    await this.#catchUp.wait(lsn, candidates, waitTimeoutMs)
-    return { ...common, ...staying, accepts, waitedMs: performance.now() - startedAt }
+    await this.#catchUp.wait(lsn, candidates, this.#settings.waitTimeoutMs)
+    return {
+      explicit,
+      primary: false,
+      accepts: (node) => this.#catchUp.has(node, lsn),
+      waitedMs: performance.now() - startedAt,
+      served: (node) => {
+        if (explicit) session.lastRead = node
+      },
+    }
   }
 
   /** A node has failed: sessions that have read from it must not see less elsewhere. */

@@ -46,11 +46,14 @@ export const currentSession = (core: Core): Session<Node> | undefined => {
   return undefined
 }
 
-/** Runs a function with a scope or an override around it. */
+/**
+ * Runs a function with a scope or an override around it. What it returns is awaited inside: a query of
+ * a model is only sent when it is awaited, and must not get out of the scope by that.
+ */
 export const within = <T>(
   entry:
     | { readonly core: Core; readonly scope: Scope }
     | { readonly core: Core; readonly using: Target }
     | { readonly core: Core; readonly session: Session<Node> },
-  fn: () => T,
-): T => frames.run({ ...entry, parent: frames.getStore() }, fn)
+  fn: () => PromiseLike<T>,
+): Promise<T> => frames.run({ ...entry, parent: frames.getStore() }, async () => fn())

@@ -29,12 +29,12 @@ const NOTHING = (): void => {}
  * @throws InvalidArgumentError for a level or a lag that does not exist
  * @throws StaleReplicasError when an explicit session cannot be served within the budgets
  */
-export const planRead = async (
+export const planRead = (
   core: Core,
   options: CallOptions,
   deadline: Deadline,
   tried: ReadonlySet<Node>,
-): Promise<Plan | undefined> => {
+): Plan | undefined | Promise<Plan | undefined> => {
   checkOptions(options)
   const target = options.using ?? currentTarget(core)
   const only = target === undefined ? undefined : core.nodesFor(target)
@@ -43,24 +43,39 @@ export const planRead = async (
     (node) => node !== core.primary && !tried.has(node),
   )
   const maxLagMs = options.maxLagMs ?? core.config.settings.maxLagMs
-  if (maxLagMs !== undefined) await deadline.race(core.freshness.update(maxLagMs), NOTHING)
-  const demand = await deadline.race(
-    core.consistency.demand(options.consistency, candidates),
-    NOTHING,
-  )
-  const plan = (choice: { node: Node; reason: RouteReason; shadow?: Node }, done = NOTHING): Plan =>
-    planOf(core, demand, choice, done)
-  const { primary } = core
-  if (demand.primary && only === undefined) {
-    return tried.has(primary) ? undefined : plan({ node: primary, reason: 'strong' })
-  }
   const fresh =
     maxLagMs === undefined ? undefined : (node: Node) => core.freshness.isWithin(node, maxLagMs)
-  const sees = demand.accepts
-  const choose = (
-    accepts: ((node: Node) => boolean) | undefined,
-    replicasOnly: boolean,
-  ): Choice<Node> | undefined =>
+  const decide = (demand: Demand): Plan | undefined =>
+    choosePlan(core, { demand, only, candidates, tried, fresh })
+  const demand = (): Demand | Promise<Demand> =>
+    core.consistency.demand(options.consistency, candidates)
+  if (maxLagMs !== undefined) {
+    const ready = core.freshness.update(maxLagMs).then(demand)
+    return deadline.race(ready, NOTHING).then(decide)
+  }
+  const present = demand()
+  return present instanceof Promise ? deadline.race(present, NOTHING).then(decide) : decide(present)
+}
+
+/** What a decision looks at. */
+interface Situation {
+  readonly demand: Demand
+  readonly only: readonly Node[] | undefined
+  /** The replicas among the nodes that may serve and have not failed. */
+  readonly candidates: readonly Node[]
+  readonly tried: ReadonlySet<Node>
+  readonly fresh: ((node: Node) => boolean) | undefined
+}
+
+const choosePlan = (core: Core, situation: Situation): Plan | undefined => {
+  const { demand, only, tried, fresh } = situation
+  const { primary } = core
+  if (demand.primary && only === undefined) {
+    return tried.has(primary)
+      ? undefined
+      : planOf(core, demand, { node: primary, reason: 'strong' })
+  }
+  const choose = (accepts: typeof fresh, replicasOnly: boolean): Choice<Node> | undefined =>
     core.router.choose({
       now: performance.now(),
       tried,
@@ -69,37 +84,44 @@ export const planRead = async (
       ...(accepts && { accepts }),
       ...(demand.stay && { stay: demand.stay }),
     })
+  const sees = demand.accepts
   const accepts = both(fresh, sees)
   const choice = choose(accepts, sees !== undefined)
-  if (choice !== undefined) return plan(choice)
+  if (choice !== undefined) return planOf(core, demand, choice)
   if (sees === undefined) return undefined
+  // Replicas are there, and none of them shows what must be seen; or there are none.
   const behind = choose(fresh, true)
-  if (behind === undefined) {
-    const last = choose(accepts, false)
-    return last && plan(last)
-  }
-  // Replicas are there, and none of them shows what must be seen.
+  if (behind !== undefined) return planBehind(core, situation, behind.node)
+  const last = choose(accepts, false)
+  return last && planOf(core, demand, last)
+}
+
+/** The primary within its budget; else an explicit session fails and the process's takes the freshest. */
+const planBehind = (core: Core, situation: Situation, fallback: Node): Plan => {
+  const { demand, only, candidates, tried, fresh } = situation
+  const { primary } = core
   const mayFlee =
     only === undefined && !tried.has(primary) && !primary.isQuarantined(performance.now())
   if (mayFlee && core.fallback.take()) {
-    return plan({ node: primary, reason: 'not-caught-up' }, () => core.fallback.give())
+    const choice = { node: primary, reason: 'not-caught-up' } as const
+    return { ...planOf(core, demand, choice), done: () => core.fallback.give() }
   }
-  if (demand.explicit)
+  if (demand.explicit) {
     throw new StaleReplicasError(
       candidates.map(({ name }) => name),
       demand.waitedMs,
     )
-  const node =
-    core.consistency.freshest(candidates.filter((each) => fresh?.(each) ?? true)) ?? behind.node
+  }
+  const fit = candidates.filter((each) => fresh?.(each) ?? true)
+  const node = core.consistency.freshest(fit) ?? fallback
   publish(core.events, 'stale', { node: node.name, waitedMs: demand.waitedMs })
-  return plan({ node, reason: 'stale' })
+  return planOf(core, demand, { node, reason: 'stale' })
 }
 
 const planOf = (
   core: Core,
   demand: Demand,
   { node, reason, shadow }: { node: Node; reason: RouteReason; shadow?: Node },
-  done: () => void,
 ): Plan => ({
   node,
   shadow,
@@ -111,7 +133,7 @@ const planOf = (
     waitedMs: demand.waitedMs,
   },
   served: () => demand.served(node),
-  done,
+  done: NOTHING,
 })
 
 const both = <N>(

@@ -43,7 +43,8 @@ export const serveRead = <T>(
     let lastError: unknown
     for (;;) {
       if (core.state === 'closed') throw new ClusterClosedError()
-      const plan = await planRead(core, options, deadline, tried)
+      const planned = planRead(core, options, deadline, tried)
+      const plan = planned instanceof Promise ? await planned : planned
       if (plan === undefined) throw exhausted(problems, lastError)
       const { node, routing } = plan
       report(routing, plan.shadow?.name)

@@ -16,7 +16,7 @@ export interface SessionOptions {
 export const runSession = async <T>(
   core: Core,
   keys: readonly TokenKey[],
-  fn: () => Promise<T>,
+  fn: () => PromiseLike<T>,
   { token }: SessionOptions,
 ): Promise<T> => {
   core.assertOpen()

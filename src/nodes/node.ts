@@ -5,6 +5,9 @@ import { afterFailure, HEALTHY, isQuarantined } from './health.ts'
 import type { Health, QuarantineTimes } from './health.ts'
 import type { BeginWrite, PoolOptions } from './options.ts'
 
+/** What the names of the connections end with by which the library asks about the server itself. */
+export const CONTROL_SUFFIX = ' (control)'
+
 /** One configured server with its own connections and what is known of its health. */
 export class Node {
   readonly config: NodeConfig
@@ -34,7 +37,7 @@ export class Node {
     this.#times = options.quarantine
     this.#onChange = options.onChange
     this.read = new PooledConnections(config, 'read', options.pool)
-    this.control = new PooledConnections(config, 'read', {}, { max: 1 })
+    this.control = new PooledConnections(controlConfig(config), 'read', {}, { max: 1 })
     this.write =
       config.role === 'primary'
         ? new PooledConnections(config, 'write', options.pool, { beginWrite: options.beginWrite })
@@ -96,3 +99,9 @@ export class Node {
     this.#onChange(this)
   }
 }
+
+/** Told apart from the application's own connections in `pg_stat_activity` and in the server's log. */
+const controlConfig = (config: NodeConfig): NodeConfig => ({
+  ...config,
+  applicationName: `${config.applicationName}${CONTROL_SUFFIX}`,
+})

@@ -66,12 +66,13 @@ export class WriteClient extends NodeClient {
 }
 
 /** A SELECT can write by the functions that it calls. */
-const mayWrite = (text: string, command: string | undefined): boolean => {
-  if (command === 'SELECT') return text.includes('(')
+const mayWrite = (text: string | undefined, command: string | undefined): boolean => {
+  // A statement that is run by its name alone has no text: it may be any.
+  if (command === 'SELECT') return text?.includes('(') ?? true
   return command === undefined || !HARMLESS.has(command)
 }
 
 /** `SET LOCAL` cannot be seen after COMMIT, so its name counts wherever it stands. */
 const mentionsSynchronousCommit = ({ text, values }: QueryConfig): boolean =>
   /synchronous_commit/i.test(text) ||
-  (values ?? []).some((value: unknown) => value === 'synchronous_commit')
+  (Array.isArray(values) && values.includes('synchronous_commit'))
