@@ -24,6 +24,7 @@ export class NodeClient extends pg.Client {
     super(config)
     this.node = config.segregato.node
     this.purpose = config.segregato.purpose
+    config.segregato.onOpen?.(this)
     // An 'error' event without a listener ends the process. Whoever uses the client learns of the
     // failure from the query; an idle client's failure is heard by its pool.
     this.on('error', () => {})

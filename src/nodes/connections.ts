@@ -56,7 +56,14 @@ export class PooledConnections extends EventEmitter implements Connections {
     super()
     this.#options = {
       ...options,
-      ...clientOptions(node, purpose, beginWrite),
+      ...clientOptions(node, purpose, {
+        beginWrite,
+        // Also one that is still connecting must be found by destroy().
+        onOpen: (client) => {
+          this.#clients.add(client as NodeClient)
+          client.on('end', () => this.#clients.delete(client as NodeClient))
+        },
+      }),
       max,
       idleTimeoutMillis: node.idleTimeoutMs,
       maxLifetimeSeconds: node.maxLifetimeMs / 1000,
@@ -116,8 +123,6 @@ export class PooledConnections extends EventEmitter implements Connections {
   #open(): pg.Pool {
     if (this.#pool !== undefined) return this.#pool
     const pool = new pg.Pool(this.#options)
-    pool.on('connect', (client) => this.#clients.add(client as unknown as NodeClient))
-    pool.on('remove', (client) => this.#clients.delete(client as unknown as NodeClient))
     for (const event of POOL_EVENTS) {
       // An 'error' event without a listener would end the process.
       pool.on(event as 'connect', (...args: unknown[]) => {

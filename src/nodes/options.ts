@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'node:tls'
-import type { ClientConfig, PoolConfig } from 'pg'
+import type { ClientBase, ClientConfig, PoolConfig } from 'pg'
 import type { NodeConfig, SslConfig } from '../config/types.ts'
 
 /** What a connection is for: connections for reads are read-only on every server. */
@@ -23,6 +23,8 @@ export interface NodeClientConfig extends ClientConfig {
     readonly node: NodeConfig
     readonly purpose: Purpose
     readonly beginWrite?: BeginWrite | undefined
+    /** Told of each connection before it is made. */
+    readonly onOpen?: ((client: ClientBase) => void) | undefined
   }
 }
 
@@ -33,7 +35,7 @@ export interface NodeClientConfig extends ClientConfig {
 export const clientOptions = (
   node: NodeConfig,
   purpose: Purpose,
-  beginWrite?: BeginWrite,
+  hooks: Pick<NodeClientConfig['segregato'], 'beginWrite' | 'onOpen'> = {},
 ): NodeClientConfig => ({
   host: node.host,
   port: node.port,
@@ -47,7 +49,7 @@ export const clientOptions = (
   connectionTimeoutMillis: node.connectTimeoutMs,
   keepAlive: true,
   keepAliveInitialDelayMillis: 1_000,
-  segregato: { node, purpose, beginWrite },
+  segregato: { node, purpose, ...hooks },
 })
 
 /** Run-time parameters as start-up options. A pooler such as PgBouncer refuses them, so it gets none. */
