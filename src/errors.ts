@@ -183,6 +183,23 @@ export class WriteOutcomeUnknownError extends SegregatoError {
   }
 }
 
+/** No replica shows yet what the session has written or seen, and the primary's share for such reads is spent. The read may be repeated. */
+export class StaleReplicasError extends SegregatoError {
+  readonly code = 'SEGREGATO_STALE_REPLICAS'
+  readonly replicas: readonly string[]
+  readonly waitedMs: number
+
+  constructor(replicas: readonly string[], waitedMs: number) {
+    super(
+      `No replica shows what this session has written or seen: ${replicas.join(', ')} did not catch up within ` +
+        `${Math.round(waitedMs)} ms, and the primary is serving as many such reads as it may. ` +
+        'Repeat the read, or raise wait_timeout_ms or fallback_share',
+    )
+    this.replicas = replicas
+    this.waitedMs = waitedMs
+  }
+}
+
 /** A call did not end within its time. */
 export class DeadlineExceededError extends SegregatoError {
   readonly code = 'SEGREGATO_DEADLINE_EXCEEDED'

@@ -3,6 +3,8 @@ import { loadConfig } from '../config/load.ts'
 import type { ClusterConfigInput } from '../config/input.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { PoolOptions } from '../nodes/options.ts'
+import { randomKey } from '../routing/token.ts'
+import type { TokenKey } from '../routing/token.ts'
 import { closeCore, closeTimeout } from './close.ts'
 import type { CloseOptions } from './close.ts'
 import { within } from './context.ts'
@@ -12,6 +14,8 @@ import { ReaderPool } from './reader-pool.ts'
 import { runSnapshot } from './snapshot.ts'
 import type { SnapshotOptions } from './snapshot.ts'
 import type { Executor, PageReader, Target } from './statement.ts'
+import { checkTokenKeys, currentToken, runSession } from './session.ts'
+import type { SessionOptions } from './session.ts'
 import { statusOf } from './status.ts'
 import type { ClusterStatus } from './status.ts'
 import { runTransaction } from './transaction.ts'
@@ -28,6 +32,11 @@ export interface ConnectOptions {
   readonly config?: string | ClusterConfigInput
   /** Options of `pg.Pool` for the connections of every node, such as `onConnect` and `maxUses`. */
   readonly pool?: PoolOptions
+  /**
+   * The keys of `token()`: the first signs, all verify, so that keys can be rotated. Processes that
+   * take each other's tokens need the same. @defaultValue a random key for this process
+   */
+  readonly tokenKeys?: readonly TokenKey[]
 }
 
 /**
@@ -50,12 +59,14 @@ export class Cluster {
   /** A `pg.Pool` whose statements go to the replicas in turn, and may not write. */
   readonly reader: Pool & Executor & PageReader
   readonly #core: Core
+  readonly #tokenKeys: readonly TokenKey[]
   readonly #onClose: (cluster: Cluster) => void
   #closing: Promise<void> | undefined
 
   /** @internal Use `connect()`. */
   constructor(options: ConnectOptions, onClose: (cluster: Cluster) => void) {
-    const { pool = {}, ...source } = options
+    const { pool = {}, tokenKeys, ...source } = options
+    this.#tokenKeys = tokenKeys === undefined ? [randomKey()] : checkTokenKeys(tokenKeys)
     const config = loadConfig(source)
     if (config.notices.length > 0) {
       process.emitWarning(config.notices.join('\n'), {
@@ -99,7 +110,7 @@ export class Cluster {
    * @throws TransactionRolledBackError when a failed statement's error was caught inside
    * @throws DeadlineExceededError after `timeoutMs`
    */
-  transaction<T>(fn: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+  transaction<T>(fn: () => PromiseLike<T>, options: TransactionOptions = {}): Promise<T> {
     return runTransaction(this.#core, fn, options)
   }
 
@@ -109,8 +120,36 @@ export class Cluster {
    *
    * @throws ScopeNestingError for a write inside it
    */
-  snapshot<T>(fn: () => Promise<T>, options: SnapshotOptions = {}): Promise<T> {
+  snapshot<T>(fn: () => PromiseLike<T>, options: SnapshotOptions = {}): Promise<T> {
     return runSnapshot(this.#core, fn, options)
+  }
+
+  /**
+   * Runs a function in a causal scope of its own: its reads see its own writes and never go back in
+   * time, and it never takes less. Without one, the whole process is a scope in which reads see
+   * all writes of the process.
+   *
+   * @throws StaleReplicasError when neither a replica nor the primary can serve a read in time
+   *
+   * @example
+   * ```ts
+   * const token = await cluster.session(async () => {
+   *   await PostCommand.create({ title: 'Hello' })
+   *   return cluster.token()
+   * })
+   * await cluster.session(() => PostQuery.all(), { token }) // in any process with the same tokenKeys
+   * ```
+   */
+  session<T>(fn: () => PromiseLike<T>, options: SessionOptions = {}): Promise<T> {
+    return runSession(this.#core, this.#tokenKeys, fn, options)
+  }
+
+  /**
+   * What the present session has written and seen, as a signed string of at most 128 characters for a
+   * cookie, a header or a job; `undefined` when it has done neither, or no position is known.
+   */
+  token(): Promise<string | undefined> {
+    return currentToken(this.#core, this.#tokenKeys)
   }
 
   /**
@@ -119,7 +158,7 @@ export class Cluster {
    *
    * @throws UnknownNodeError when nothing has this name
    */
-  async using<T>(target: Target, fn: () => Promise<T>): Promise<T> {
+  async using<T>(target: Target, fn: () => PromiseLike<T>): Promise<T> {
     const core = this.#core
     core.assertOpen()
     core.nodesFor(target)

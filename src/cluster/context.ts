@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Node } from '../nodes/node.ts'
+import type { Session } from '../routing/session.ts'
 import type { Core } from './core.ts'
 import type { Scope } from './scope.ts'
 import type { Target } from './statement.ts'
@@ -8,6 +10,7 @@ interface Frame {
   readonly core: Core
   readonly scope?: Scope
   readonly using?: Target
+  readonly session?: Session<Node>
   readonly parent: Frame | undefined
 }
 
@@ -33,10 +36,24 @@ export const currentTarget = (core: Core): Target | undefined => {
   return undefined
 }
 
-/** Runs a function with a scope or an override around it. */
+/** The innermost `session()` of this cluster around the caller. */
+export const currentSession = (core: Core): Session<Node> | undefined => {
+  let frame = frames.getStore()
+  while (frame !== undefined) {
+    if (frame.core === core && frame.session !== undefined) return frame.session
+    frame = frame.parent
+  }
+  return undefined
+}
+
+/**
+ * Runs a function with a scope or an override around it. What it returns is awaited inside: a query of
+ * a model is only sent when it is awaited, and must not get out of the scope by that.
+ */
 export const within = <T>(
   entry:
     | { readonly core: Core; readonly scope: Scope }
-    | { readonly core: Core; readonly using: Target },
-  fn: () => T,
-): T => frames.run({ ...entry, parent: frames.getStore() }, fn)
+    | { readonly core: Core; readonly using: Target }
+    | { readonly core: Core; readonly session: Session<Node> },
+  fn: () => PromiseLike<T>,
+): Promise<T> => frames.run({ ...entry, parent: frames.getStore() }, async () => fn())

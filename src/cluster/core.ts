@@ -5,7 +5,9 @@ import { ClusterClosedError, ConfigError, UnknownNodeError } from '../errors.ts'
 import { Node } from '../nodes/node.ts'
 import type { PoolOptions } from '../nodes/options.ts'
 import { createBalancer } from '../routing/balancers.ts'
+import { FallbackBudget } from '../routing/fallback-budget.ts'
 import { Router } from '../routing/router.ts'
+import { ConsistencyKeeper } from './consistency.ts'
 import { publish } from './events.ts'
 import type { ClusterEvents, EventSource, NodeEvent } from './events.ts'
 import { Freshness } from './freshness.ts'
@@ -19,6 +21,9 @@ export class Core {
   readonly replicas: readonly Node[]
   readonly router: Router<Node>
   readonly freshness: Freshness
+  readonly consistency: ConsistencyKeeper
+  /** Reads of replicas that are behind, which the primary is serving now. */
+  readonly fallback: FallbackBudget
   readonly events: EventSource = new EventEmitter<ClusterEvents>()
   state: 'open' | 'closing' | 'closed' = 'open'
 
@@ -29,10 +34,15 @@ export class Core {
       new Node(node, {
         pool,
         quarantine: RUNTIME_LIMITS.quarantine,
+        beginWrite: () => this.consistency.beginWrite(),
         onChange: (changed) => this.#changed(changed),
       })
     this.primary = open(config.primary)
     this.replicas = config.replicas.map(open)
+    this.consistency = new ConsistencyKeeper(this)
+    this.fallback = new FallbackBudget(
+      Math.max(1, Math.floor(config.primary.pool * config.settings.fallbackShare)),
+    )
     this.freshness = new Freshness(this.primary, this.replicas)
     this.router = new Router({
       primary: this.primary,

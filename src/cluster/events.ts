@@ -26,10 +26,20 @@ export interface QueryEvent extends Routing {
   readonly shadow: string | undefined
 }
 
+/** A read of the process's own session that no node could serve as it should: the freshest replica answered. */
+export interface StaleEvent {
+  /** The replica that answered. */
+  readonly node: string
+  /** Milliseconds for which a replica was waited for. */
+  readonly waitedMs: number
+}
+
 /** The events of a cluster. */
 export interface ClusterEvents {
   /** A node failed, came back or turned out to be configured wrongly. */
   node: [event: NodeEvent]
+  /** A read may have missed a write of this process. */
+  stale: [event: StaleEvent]
   /** A statement was answered. Costs nothing while nobody listens. */
   query: [event: QueryEvent]
 }
@@ -47,9 +57,15 @@ export const CHANNELS = {
   node: 'segregato:node',
   /** Messages are `QueryEvent`s. */
   query: 'segregato:query',
+  /** Messages are `StaleEvent`s. */
+  stale: 'segregato:stale',
 } as const
 
-const channels = { node: channel(CHANNELS.node), query: channel(CHANNELS.query) }
+const channels = {
+  node: channel(CHANNELS.node),
+  query: channel(CHANNELS.query),
+  stale: channel(CHANNELS.stale),
+}
 
 /** An `EventEmitter` of the cluster's events; an error of a listener cannot break routing. */
 export type EventSource = EventEmitter<ClusterEvents>

@@ -16,7 +16,7 @@ export interface NestedOptions {
 export const runNested = async <T>(
   core: Core,
   around: Scope,
-  fn: () => Promise<T>,
+  fn: () => PromiseLike<T>,
   { readOnly, settings, timeoutMs }: NestedOptions,
 ): Promise<T> => {
   const deadline = new Deadline(timeoutMs === undefined ? {} : { timeoutMs })
@@ -51,7 +51,7 @@ const open = (around: Scope, readOnly: boolean, deadline: Deadline): Promise<Nes
 const withSettings = async <T>(
   scope: Scope,
   settings: Settings | undefined,
-  fn: () => Promise<T>,
+  fn: () => PromiseLike<T>,
 ): Promise<T> => {
   const set = settingsStatement(settings)
   if (set === undefined || settings === undefined) return fn()

@@ -1,19 +1,13 @@
-import {
-  ClusterClosedError,
-  ConfigError,
-  InvalidArgumentError,
-  NoReplicaAvailableError,
-} from '../errors.ts'
+import { ClusterClosedError, ConfigError, NoReplicaAvailableError } from '../errors.ts'
 import type { NodeProblem } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import { classifyFailure } from '../routing/failures.ts'
-import type { Choice } from '../routing/router.ts'
-import { currentTarget } from './context.ts'
 import { describeFailure } from './core.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
 import { Lease } from './lease.ts'
 import { observe } from './observe.ts'
+import { planRead } from './plan-read.ts'
 import type { CallOptions, Routing } from './statement.ts'
 
 /** One attempt at a read, on a connection that the attempt must give back when it succeeds. */
@@ -42,34 +36,22 @@ export const serveRead = <T>(
   run: (attempt: Attempt) => Promise<T>,
 ): Promise<T> => {
   core.assertOpen()
-  checkMaxLag(options.maxLagMs)
   const deadline = new Deadline(options)
   return observe(core, async (report) => {
-    const target = options.using ?? currentTarget(core)
-    const only = target === undefined ? undefined : core.nodesFor(target)
-    const maxLagMs = options.maxLagMs ?? core.config.settings.maxLagMs
-    const accepts =
-      maxLagMs === undefined ? undefined : (node: Node) => core.freshness.isWithin(node, maxLagMs)
-    if (maxLagMs !== undefined) await deadline.race(core.freshness.update(maxLagMs), () => {})
     const tried = new Set<Node>()
     const problems: NodeProblem[] = []
     let lastError: unknown
     for (;;) {
       if (core.state === 'closed') throw new ClusterClosedError()
-      if (only === undefined) core.assertNotMisconfigured()
-      const choice = core.router.choose({
-        now: performance.now(),
-        tried,
-        ...(only && { only }),
-        ...(accepts && { accepts }),
-      })
-      if (choice === undefined) throw exhausted(problems, lastError)
-      const { node } = choice
-      const routing = routingOf(core, choice)
-      report(routing, choice.shadow?.name)
+      const planned = planRead(core, options, deadline, tried)
+      const plan = planned instanceof Promise ? await planned : planned
+      if (plan === undefined) throw exhausted(problems, lastError)
+      const { node, routing } = plan
+      report(routing, plan.shadow?.name)
       try {
         const result = await attempt(node, routing, deadline, options, run)
         node.succeeded()
+        plan.served()
         return result
       } catch (error) {
         const failure = classifyFailure(error)
@@ -78,7 +60,10 @@ export const serveRead = <T>(
           node.failed(error as Error, failure === 'node' ? 'unreachable' : failure)
         lastError = error
         tried.add(node)
+        await core.consistency.lost(node)
         problems.push({ node: node.name, problem: describeFailure(error as Error) })
+      } finally {
+        plan.done()
       }
     }
   })
@@ -99,19 +84,6 @@ const attempt = async <T>(
     else lease.release(error)
     throw error
   }
-}
-
-const routingOf = (core: Core, { node, reason }: Choice<Node>): Routing => ({
-  node: node.name,
-  role: node.role,
-  reason,
-  lagMs: core.freshness.lagMs(node),
-  waitedMs: 0,
-})
-
-const checkMaxLag = (maxLagMs: number | undefined): void => {
-  if (maxLagMs === undefined || maxLagMs >= 0) return
-  throw new InvalidArgumentError(`maxLagMs must be 0 or more milliseconds, not ${maxLagMs}`)
 }
 
 /** When nothing is left: a mistake in the configuration is called by its name. */

@@ -19,7 +19,7 @@ export interface SnapshotOptions {
  */
 export const runSnapshot = async <T>(
   core: Core,
-  fn: () => Promise<T>,
+  fn: () => PromiseLike<T>,
   { settings }: SnapshotOptions,
 ): Promise<T> => {
   const around = currentScope(core)
@@ -54,7 +54,7 @@ export const runSnapshot = async <T>(
 const runInside = <T>(
   core: Core,
   around: Scope,
-  fn: () => Promise<T>,
+  fn: () => PromiseLike<T>,
   settings: Settings | undefined,
 ): Promise<T> => {
   const { kind, isolation } = around.facts

@@ -1,4 +1,5 @@
 import type { QueryResult, QueryResultRow } from 'pg'
+import type { Consistency } from '../config/types.ts'
 
 /** One statement as models compile it. */
 export interface Statement {
@@ -28,6 +29,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** How far behind the primary a replica may be to serve this read, in milliseconds. */
   readonly maxLagMs?: number | undefined
+  /** What this read sees. @defaultValue the session's level, else the setting */
+  readonly consistency?: Consistency | undefined
 }
 
 /** Why a node was chosen. */
@@ -38,6 +41,9 @@ export const ROUTE_REASONS = [
   'using',
   'replica-share',
   'no-replica',
+  'strong',
+  'not-caught-up',
+  'stale',
   'transaction',
   'snapshot',
 ] as const

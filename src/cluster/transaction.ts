@@ -31,7 +31,7 @@ export interface TransactionOptions {
 /** Runs a function in a transaction on the primary; inside another one, under a savepoint. */
 export const runTransaction = async <T>(
   core: Core,
-  fn: () => Promise<T>,
+  fn: () => PromiseLike<T>,
   options: TransactionOptions,
 ): Promise<T> => {
   checkIsolation(options.isolation)
@@ -63,7 +63,7 @@ const runAndCommit = async <T>(
   core: Core,
   lease: Lease,
   scope: Scope,
-  fn: () => Promise<T>,
+  fn: () => PromiseLike<T>,
   options: TransactionOptions,
 ): Promise<T> => {
   let value: T
@@ -106,7 +106,7 @@ const rollback = async (lease: Lease, scope: Scope): Promise<void> => {
 const runInside = <T>(
   core: Core,
   around: Scope,
-  fn: () => Promise<T>,
+  fn: () => PromiseLike<T>,
   { isolation, readOnly = false, settings, timeoutMs }: TransactionOptions,
 ): Promise<T> => {
   const { facts } = around

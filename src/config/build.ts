@@ -60,6 +60,11 @@ const buildSettings = (entry: Entry | undefined, reading: Reading): ClusterSetti
     allowSameServer: valid(section.allow_same_server) ?? SETTING_DEFAULTS.allowSameServer,
     replicaShare: valid(section.replica_share) ?? SETTING_DEFAULTS.replicaShare,
     maxLagMs: valid(section.max_lag_ms) ?? SETTING_DEFAULTS.maxLagMs,
+    consistency: valid(section.consistency) ?? SETTING_DEFAULTS.consistency,
+    outsideSession: valid(section.outside_session) ?? SETTING_DEFAULTS.outsideSession,
+    waitTimeoutMs: valid(section.wait_timeout_ms) ?? SETTING_DEFAULTS.waitTimeoutMs,
+    stickyMs: valid(section.sticky_ms) ?? SETTING_DEFAULTS.stickyMs,
+    fallbackShare: valid(section.fallback_share) ?? SETTING_DEFAULTS.fallbackShare,
   })
 }
 

@@ -23,6 +23,11 @@ export const SETTING_DEFAULTS = Object.freeze({
   allowSameServer: false,
   replicaShare: 1,
   maxLagMs: undefined,
+  consistency: 'session',
+  outsideSession: 'process',
+  waitTimeoutMs: 200,
+  stickyMs: 5_000,
+  fallbackShare: 0.25,
 }) satisfies ClusterSettings
 
 /** The file and the environment that are used when nobody names one. */

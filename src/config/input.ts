@@ -1,5 +1,5 @@
 import type { SecretSource } from './secret.ts'
-import type { BalancerFunction, Balancing } from './types.ts'
+import type { BalancerFunction, Balancing, Consistency, OutsideSession } from './types.ts'
 
 /** How a node's connections are secured, when one word does not say enough. */
 export interface SslInput {
@@ -70,6 +70,16 @@ export interface SettingsInput {
   readonly replicaShare?: number | undefined
   /** How far behind a replica may be and still serve reads, in milliseconds. @defaultValue not limited */
   readonly maxLagMs?: number | undefined
+  /** What a read sees. @defaultValue `'session'` */
+  readonly consistency?: Consistency | undefined
+  /** What reads outside `session()` see. @defaultValue `'process'` */
+  readonly outsideSession?: OutsideSession | undefined
+  /** How long a read waits for a replica to catch up with a write, in milliseconds. @defaultValue `200` */
+  readonly waitTimeoutMs?: number | undefined
+  /** How long reads go to the primary after a write whose position is not known, in milliseconds. @defaultValue `5_000` */
+  readonly stickyMs?: number | undefined
+  /** The share of the primary's connections that reads of replicas that are behind may use at once; at least one. @defaultValue `0.25` */
+  readonly fallbackShare?: number | undefined
 }
 
 /**

@@ -1,6 +1,6 @@
 import { NODE_DEFAULTS, SETTING_DEFAULTS } from './defaults.ts'
 import type { KeyDefinition, KeyDefinitions } from './kinds.ts'
-import { BALANCINGS } from './types.ts'
+import { BALANCINGS, CONSISTENCIES, OUTSIDE_SESSION } from './types.ts'
 
 /**
  * The one definition of every key. Validation, the two spellings, suggestions for unknown keys and
@@ -138,6 +138,35 @@ export const SETTING_KEYS = {
     kind: { type: 'integer', min: 0, max: LONGEST_MS },
     description:
       'How far behind a replica may be and still serve reads, in milliseconds. Default: not limited.',
+  },
+  consistency: {
+    kind: { type: 'choice', choices: CONSISTENCIES },
+    description:
+      'What a read sees: `session` its own writes, `eventual` any replica’s state, `strong` the primary’s.',
+    default: SETTING_DEFAULTS.consistency,
+  },
+  outside_session: {
+    kind: { type: 'choice', choices: OUTSIDE_SESSION },
+    description:
+      'What reads outside `session()` see: `process` all writes of this process, `eventual` any replica’s state, `primary` the primary’s.',
+    default: SETTING_DEFAULTS.outsideSession,
+  },
+  wait_timeout_ms: {
+    kind: { type: 'integer', min: 0, max: LONGEST_MS },
+    description: 'How long a read waits for a replica to catch up with a write, in milliseconds.',
+    default: SETTING_DEFAULTS.waitTimeoutMs,
+  },
+  sticky_ms: {
+    kind: { type: 'integer', min: 0, max: LONGEST_MS },
+    description:
+      'How long reads go to the primary after a write whose position the server does not tell, in milliseconds.',
+    default: SETTING_DEFAULTS.stickyMs,
+  },
+  fallback_share: {
+    kind: { type: 'number', min: 0, max: 1 },
+    description:
+      'The share of the primary’s connections that reads of replicas that are behind may use at once; at least one.',
+    default: SETTING_DEFAULTS.fallbackShare,
   },
 } as const satisfies KeyDefinitions
 

@@ -65,6 +65,14 @@ export interface CandidateView {
 /** Chooses one of the candidates for the next read. Called once a statement, with at least one candidate. */
 export type BalancerFunction = (candidates: readonly CandidateView[]) => CandidateView
 
+/** What a read may see; see `docs/consistency.md`. */
+export const CONSISTENCIES = ['eventual', 'session', 'strong'] as const
+export type Consistency = (typeof CONSISTENCIES)[number]
+
+/** What reads outside `session()` see. */
+export const OUTSIDE_SESSION = ['process', 'eventual', 'primary'] as const
+export type OutsideSession = (typeof OUTSIDE_SESSION)[number]
+
 /** How the cluster behaves. */
 export interface ClusterSettings {
   /** How the next replica is chosen. */
@@ -75,6 +83,16 @@ export interface ClusterSettings {
   readonly replicaShare: number
   /** How far behind a replica may be and still serve reads, in milliseconds; `undefined`: not limited. */
   readonly maxLagMs: number | undefined
+  /** What a read sees unless the call or the session says otherwise. */
+  readonly consistency: Consistency
+  /** What reads outside `session()` see. */
+  readonly outsideSession: OutsideSession
+  /** How long a read waits for a replica to catch up with a write, in milliseconds. */
+  readonly waitTimeoutMs: number
+  /** How long reads go to the primary after a write whose position is not known, in milliseconds. */
+  readonly stickyMs: number
+  /** The share of the primary's connections that reads of replicas that are behind may use at once. */
+  readonly fallbackShare: number
 }
 
 /** A whole configuration of one environment. */

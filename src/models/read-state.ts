@@ -1,3 +1,4 @@
+import { CONSISTENCIES } from '../config/types.ts'
 import type { CallOptions } from '../cluster/statement.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { Condition } from './conditions.ts'
@@ -60,6 +61,7 @@ const OPTION_CHECKS: Readonly<Record<keyof CallOptions, (value: unknown) => bool
   using: (value) => typeof value === 'string' && value !== '',
   timeoutMs: (value) => typeof value === 'number' && value > 0,
   maxLagMs: (value) => typeof value === 'number' && value >= 0,
+  consistency: (value) => (CONSISTENCIES as readonly unknown[]).includes(value),
   signal: (value) => value instanceof AbortSignal,
 }
 

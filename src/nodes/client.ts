@@ -11,7 +11,7 @@ import { bindToCaller, readQueryArguments, whenEnded } from './query-arguments.t
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
 
 /** `query` without its overloads, which cannot be declared again in a subclass. */
-const plainQuery = (client: pg.Client, ...args: unknown[]): void => {
+export const plainQuery = (client: pg.Client, ...args: unknown[]): void => {
   Reflect.apply(Reflect.get(pg.Client.prototype, 'query'), client, args)
 }
 
@@ -24,6 +24,7 @@ export class NodeClient extends pg.Client {
     super(config)
     this.node = config.segregato.node
     this.purpose = config.segregato.purpose
+    config.segregato.onOpen?.(this)
     // An 'error' event without a listener ends the process. Whoever uses the client learns of the
     // failure from the query; an idle client's failure is heard by its pool.
     this.on('error', () => {})

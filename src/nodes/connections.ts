@@ -4,9 +4,11 @@ import pg from 'pg'
 import type { PoolClient, PoolConfig } from 'pg'
 import type { NodeConfig } from '../config/types.ts'
 import { cancelRunning } from './cancel.ts'
-import { NodeClient, ReadClient } from './client.ts'
+import { ReadClient } from './client.ts'
+import type { NodeClient } from './client.ts'
+import { WriteClient } from './write-client.ts'
 import { clientOptions } from './options.ts'
-import type { PoolOptions, Purpose } from './options.ts'
+import type { BeginWrite, PoolOptions, Purpose } from './options.ts'
 
 /** How many connections there are, in the words of `pg.Pool`. */
 export interface ConnectionCounts {
@@ -49,17 +51,29 @@ export class PooledConnections extends EventEmitter implements Connections {
   /** Pools that take no more calls and still have connections lent. */
   readonly #ending = new Set<pg.Pool>()
 
-  constructor(node: NodeConfig, purpose: Purpose, options: PoolOptions) {
+  constructor(
+    node: NodeConfig,
+    purpose: Purpose,
+    options: PoolOptions,
+    { max = node.pool, beginWrite }: { max?: number; beginWrite?: BeginWrite | undefined } = {},
+  ) {
     super()
     this.#options = {
       ...options,
-      ...clientOptions(node, purpose),
-      max: node.pool,
+      ...clientOptions(node, purpose, {
+        beginWrite,
+        // Also one that is still connecting must be found by destroy().
+        onOpen: (client) => {
+          this.#clients.add(client as NodeClient)
+          client.on('end', () => this.#clients.delete(client as NodeClient))
+        },
+      }),
+      max,
       idleTimeoutMillis: node.idleTimeoutMs,
       maxLifetimeSeconds: node.maxLifetimeMs / 1000,
       // A script ends by itself: idle connections never keep the process alive.
       allowExitOnIdle: true,
-      Client: (purpose === 'read' ? ReadClient : NodeClient) as unknown as NonNullable<
+      Client: (purpose === 'read' ? ReadClient : WriteClient) as unknown as NonNullable<
         PoolConfig['Client']
       >,
     }
@@ -113,8 +127,6 @@ export class PooledConnections extends EventEmitter implements Connections {
   #open(): pg.Pool {
     if (this.#pool !== undefined) return this.#pool
     const pool = new pg.Pool(this.#options)
-    pool.on('connect', (client) => this.#clients.add(client as unknown as NodeClient))
-    pool.on('remove', (client) => this.#clients.delete(client as unknown as NodeClient))
     for (const event of POOL_EVENTS) {
       // An 'error' event without a listener would end the process.
       pool.on(event as 'connect', (...args: unknown[]) => {

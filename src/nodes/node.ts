@@ -3,7 +3,10 @@ import { PooledConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { afterFailure, HEALTHY, isQuarantined } from './health.ts'
 import type { Health, QuarantineTimes } from './health.ts'
-import type { PoolOptions } from './options.ts'
+import type { BeginWrite, PoolOptions } from './options.ts'
+
+/** What the names of the connections end with by which the library asks about the server itself. */
+export const CONTROL_SUFFIX = ' (control)'
 
 /** One configured server with its own connections and what is known of its health. */
 export class Node {
@@ -11,6 +14,8 @@ export class Node {
   readonly read: Connections
   /** On the primary only. */
   readonly write: Connections | undefined
+  /** One connection for questions about the server itself, so that they never wait behind statements. */
+  readonly control: Connections
   /** The last failure, while the node is not healthy. */
   lastError: Error | undefined
   #health: Health = HEALTHY
@@ -22,6 +27,8 @@ export class Node {
     options: {
       readonly pool: PoolOptions
       readonly quarantine: QuarantineTimes
+      /** See `BeginWrite`. */
+      readonly beginWrite?: BeginWrite
       /** Called once per change of health, never per failure. */
       readonly onChange: (node: Node) => void
     },
@@ -30,8 +37,11 @@ export class Node {
     this.#times = options.quarantine
     this.#onChange = options.onChange
     this.read = new PooledConnections(config, 'read', options.pool)
+    this.control = new PooledConnections(controlConfig(config), 'read', {}, { max: 1 })
     this.write =
-      config.role === 'primary' ? new PooledConnections(config, 'write', options.pool) : undefined
+      config.role === 'primary'
+        ? new PooledConnections(config, 'write', options.pool, { beginWrite: options.beginWrite })
+        : undefined
   }
 
   get name(): string {
@@ -65,7 +75,8 @@ export class Node {
 
   /** Every set of connections that the node holds. */
   get connections(): readonly Connections[] {
-    return this.write === undefined ? [this.read] : [this.read, this.write]
+    const own = [this.read, this.control]
+    return this.write === undefined ? own : [...own, this.write]
   }
 
   isQuarantined(now: number): boolean {
@@ -88,3 +99,9 @@ export class Node {
     this.#onChange(this)
   }
 }
+
+/** Told apart from the application's own connections in `pg_stat_activity` and in the server's log. */
+const controlConfig = (config: NodeConfig): NodeConfig => ({
+  ...config,
+  applicationName: `${config.applicationName}${CONTROL_SUFFIX}`,
+})

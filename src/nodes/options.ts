@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'node:tls'
-import type { ClientConfig, PoolConfig } from 'pg'
+import type { ClientBase, ClientConfig, PoolConfig } from 'pg'
 import type { NodeConfig, SslConfig } from '../config/types.ts'
 
 /** What a connection is for: connections for reads are read-only on every server. */
@@ -11,16 +11,32 @@ export type PoolOptions = Pick<
   'min' | 'maxUses' | 'onConnect' | 'verify' | 'log' | 'types'
 >
 
+/**
+ * Called before a statement is sent that may write; what it returns is called when the statement has
+ * committed, and the caller gets the result when that has resolved.
+ */
+export type BeginWrite = () => (asynchronous: boolean) => Promise<void>
+
 /** What our client class reads from the options that `pg.Pool` hands it. */
 export interface NodeClientConfig extends ClientConfig {
-  readonly segregato: { readonly node: NodeConfig; readonly purpose: Purpose }
+  readonly segregato: {
+    readonly node: NodeConfig
+    readonly purpose: Purpose
+    readonly beginWrite?: BeginWrite | undefined
+    /** Told of each connection before it is made. */
+    readonly onOpen?: ((client: ClientBase) => void) | undefined
+  }
 }
 
 /**
  * The options of a `pg.Client` for one node. Single fields, never a connection string: `pg` shows
  * that one in `inspect` and JSON, with the password in it.
  */
-export const clientOptions = (node: NodeConfig, purpose: Purpose): NodeClientConfig => ({
+export const clientOptions = (
+  node: NodeConfig,
+  purpose: Purpose,
+  hooks: Pick<NodeClientConfig['segregato'], 'beginWrite' | 'onOpen'> = {},
+): NodeClientConfig => ({
   host: node.host,
   port: node.port,
   database: node.database,
@@ -33,7 +49,7 @@ export const clientOptions = (node: NodeConfig, purpose: Purpose): NodeClientCon
   connectionTimeoutMillis: node.connectTimeoutMs,
   keepAlive: true,
   keepAliveInitialDelayMillis: 1_000,
-  segregato: { node, purpose },
+  segregato: { node, purpose, ...hooks },
 })
 
 /** Run-time parameters as start-up options. A pooler such as PgBouncer refuses them, so it gets none. */

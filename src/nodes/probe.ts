@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
-import { parseLsn } from './position.ts'
-import type { Lsn } from './position.ts'
+import { endOfRecords, parseLsn } from './position.ts'
+import type { Lsn, Position } from './position.ts'
 
 /** What a server says of itself. A function that a managed service denies leaves its field `undefined`. */
 export interface ServerIdentity {
@@ -35,7 +35,7 @@ export const probeIdentity = async (client: ClientBase): Promise<ServerIdentity>
   }
 }
 
-const systemIdentifier = async (client: ClientBase): Promise<string | undefined> => {
+export const systemIdentifier = async (client: ClientBase): Promise<string | undefined> => {
   try {
     const { rows } = await client.query<{ id: string }>(SYSTEM_IDENTIFIER)
     return rows[0]?.id
@@ -53,4 +53,45 @@ const POSITION = `SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_
 export const probePosition = async (client: ClientBase): Promise<Lsn | undefined> => {
   const { rows } = await client.query<{ lsn: string | null }>(POSITION)
   return parseLsn(rows[0]?.lsn)
+}
+
+/**
+ * Where everything that has committed by now ends. The flush position is right for every commit that
+ * waited for its own flush; one under `synchronous_commit = off` may lie behind it, and needs the
+ * insert position.
+ */
+const WRITE_POSITION = `SELECT pg_current_wal_flush_lsn()::text AS flush, pg_current_wal_insert_lsn()::text AS insert,
+  pg_walfile_name(pg_current_wal_flush_lsn()) AS file,
+  current_setting('synchronous_commit') = 'off' AS asynchronous,
+  (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size')::text AS segment`
+
+interface WritePositionRow {
+  readonly flush: string
+  readonly insert: string
+  readonly file: string
+  readonly asynchronous: boolean
+  readonly segment: string
+}
+
+/**
+ * Asks the primary for the position that covers all commits so far.
+ *
+ * @param asynchronous - some of them did not wait for their flush
+ */
+export const probeWritePosition = async (
+  client: ClientBase,
+  asynchronous: boolean,
+): Promise<Omit<Position, 'systemIdentifier'> | undefined> => {
+  const { rows } = await client.query<WritePositionRow>({
+    name: 'segregato_position',
+    text: WRITE_POSITION,
+  })
+  const row = rows[0]
+  const flush = parseLsn(row?.flush)
+  const insert = parseLsn(row?.insert)
+  if (row === undefined || flush === undefined || insert === undefined) return undefined
+  // The first eight digits of a WAL file's name are the timeline, right also just after a promotion.
+  const timeline = Number.parseInt(row.file.slice(0, 8), 16)
+  const late = asynchronous || row.asynchronous
+  return { timeline, lsn: late ? endOfRecords(insert, BigInt(row.segment)) : flush }
 }

@@ -29,6 +29,10 @@ export interface ReadRequest<N> {
   readonly only?: readonly N[]
   /** What a node must be besides healthy, such as fresh enough. */
   readonly accepts?: (node: N) => boolean
+  /** The replica that is preferred while it is healthy and acceptable. */
+  readonly stay?: N
+  /** Replicas only: the caller has an answer of his own for when none is left. */
+  readonly replicasOnly?: boolean
 }
 
 /** Decides which node serves a read. No I/O; the only time is the one it is given. */
@@ -68,13 +72,15 @@ export class Router<N extends RoutableNode> {
     const { tried, accepts } = request
     const usable = (node: N): boolean =>
       !tried.has(node) && (accepts === undefined || accepts(node))
-    const replica = this.#balancer(this.#eligibleAt(request.now), usable)
+    const { stay } = request
+    const staying = stay !== undefined && usable(stay) && !stay.isQuarantined(request.now)
+    const replica = staying ? stay : this.#balancer(this.#eligibleAt(request.now), usable)
     if (replica !== undefined) {
       if (tried.size > 0) return { node: replica, reason: 'retry' }
       if (this.#replicaServes()) return { node: replica, reason: 'balanced' }
       return { node: this.#primary, reason: 'replica-share', shadow: replica }
     }
-    return this.#lastResort(request)
+    return request.replicasOnly ? undefined : this.#lastResort(request)
   }
 
   /** No healthy replica is left: the primary, or whatever has not been tried, quarantine or not. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { CONTROL_SUFFIX } from '../../src/nodes/node.ts'
 import { HELPER_NAME, sharedCluster, withClient } from './shared-cluster.ts'
 
 /** A statement that a server has received. */
@@ -109,6 +110,8 @@ export const statementsIn = (
       message = '',
     } = LINE.exec(entry)?.groups ?? {}
     if (where !== database || application === HELPER_NAME) continue
+    // Questions of the library about the server itself, such as its position.
+    if (application?.endsWith(CONTROL_SUFFIX)) continue
     const said = message.replaceAll('\n\t', '\n').trimEnd()
     const common = { server, applicationName: application, user, pid: Number(pid) }
     const received = level === 'LOG' ? RECEIVED.exec(said)?.groups?.['text'] : undefined

@@ -11,14 +11,18 @@ import { WHO } from '../../support/cluster.ts'
 /** Servers of its own, since they are paused and killed. */
 let servers: TestCluster
 let cluster: Cluster
+/** What another process writes: this one's reads do not wait for it. */
+let elsewhere: Cluster
 
 beforeAll(async () => {
   servers = await startCluster({ replicas: 2, settings: { max_standby_streaming_delay: '100ms' } })
   cluster = connect({ config: servers.config })
-  await cluster.writer.query('CREATE TABLE posts (id int PRIMARY KEY)')
+  elsewhere = connect({ config: servers.config })
+  await elsewhere.writer.query('CREATE TABLE posts (id int PRIMARY KEY)')
 })
 afterAll(async () => {
   await cluster?.close()
+  await elsewhere?.close()
   await servers?.close()
 })
 
@@ -34,13 +38,13 @@ test('a replica that is behind does not serve reads that allow less', async () =
     )
   expect(await fresh(1_000)).toMatch(/^replica/)
   await servers.pauseReplay('replica1')
-  await cluster.writer.query('INSERT INTO posts VALUES (1)')
+  await elsewhere.writer.query('INSERT INTO posts VALUES (1)')
   await sleep(300)
   const names = new Set<string | undefined>()
   for (let turn = 0; turn < 6; turn++) names.add(await fresh(200))
   expect(names).toEqual(new Set(['replica2']))
   await servers.pauseReplay('replica2')
-  await cluster.writer.query('INSERT INTO posts VALUES (2)')
+  await elsewhere.writer.query('INSERT INTO posts VALUES (2)')
   await sleep(300)
   expect(await fresh(200)).toBe('master')
   expect(await fresh(60_000)).toMatch(/^replica/)
@@ -50,8 +54,8 @@ test('a replica that is behind does not serve reads that allow less', async () =
 })
 
 test('a read that the standby cancels to go on replaying is repeated elsewhere', async () => {
-  await cluster.writer.query('CREATE TABLE doomed (id int)')
-  await cluster.writer.query('INSERT INTO doomed VALUES (1)')
+  await elsewhere.writer.query('CREATE TABLE doomed (id int)')
+  await elsewhere.writer.query('INSERT INTO doomed VALUES (1)')
   await expect
     .poll(
       async () =>
@@ -67,7 +71,7 @@ test('a read that the standby cancels to go on replaying is repeated elsewhere',
     'SELECT (SELECT count(*)::int FROM doomed) AS rows, pg_sleep(1.5)',
   )
   await sleep(200)
-  await cluster.writer.query('TRUNCATE doomed')
+  await elsewhere.writer.query('TRUNCATE doomed')
   const result = await slow
   expect(result).toMatchObject({ routing: { reason: 'retry' } })
   expect(cluster.status().nodes.every(({ state }) => state === 'healthy')).toBe(true)

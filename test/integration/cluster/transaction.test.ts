@@ -434,3 +434,18 @@ test('a nested transaction that waits beyond its time is given up and leaves no 
   })
   expect(await stored()).toEqual([2])
 })
+
+test('what is only sent when it is awaited stays inside, also when it is returned', async () => {
+  const { writer, transaction } = scopes()
+  const lazy = (id: number): PromiseLike<unknown> => ({
+    // oxlint-disable-next-line unicorn/no-thenable -- a query of a model is one
+    then: (resolve, reject) => insert(writer, id).then(resolve as never, reject),
+  })
+  await expect(
+    transaction(async () => {
+      await transaction(() => lazy(1))
+      throw boom
+    }),
+  ).rejects.toBe(boom)
+  expect(await stored()).toEqual([])
+})

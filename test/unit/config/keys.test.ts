@@ -211,7 +211,7 @@ describe('unknown keys', () => {
   test('of settings', () => {
     expect(issueOf(() => withSettings('balncing: weighted')).message).toContain("mean 'balancing'?")
     expect(issueOf(() => withSettings('maxLagMs: 5')).message).toContain("write 'max_lag_ms'")
-    expect(issueOf(() => withSettings('outside_session: process')).message).toContain(
+    expect(issueOf(() => withSettings('read_preference: nearest')).message).toContain(
       'settings has',
     )
     expect(issueOf(() => withSettings('pool: 5')).message).toContain("unknown key 'pool'")

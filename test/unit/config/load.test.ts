@@ -52,6 +52,11 @@ development:
       maxLagMs: 10_000,
       allowSameServer: false,
       replicaShare: 1,
+      consistency: 'session',
+      outsideSession: 'process',
+      waitTimeoutMs: 200,
+      stickyMs: 5_000,
+      fallbackShare: 0.25,
     })
     expect(config.notices).toEqual([])
     expect(await config.replicas[1]?.password.reveal()).toBe('secret')

@@ -1,0 +1,127 @@
+import type { Node } from '../nodes/node.ts'
+import type { Lsn } from '../nodes/position.ts'
+import { probePosition } from '../nodes/probe.ts'
+import { Deadline } from './deadline.ts'
+import { Lease } from './lease.ts'
+
+/** A replica that does not answer in this time is asked again later. */
+const POLL_TIMEOUT_MS = 500
+/** A replica replays within a millisecond as a rule; one that does not is asked less and less often. */
+const FIRST_PAUSE_MS = 1
+const LONGEST_PAUSE_MS = 50
+
+interface Waiter {
+  readonly lsn: Lsn
+  readonly wake: (reached: boolean) => void
+}
+
+/** What one replica has replayed as far as is known, and who waits for more. */
+class Follower {
+  readonly #node: Node
+  readonly #waiters = new Set<Waiter>()
+  #replayed: Lsn = 0n
+  #polling = false
+
+  constructor(node: Node) {
+    this.#node = node
+  }
+
+  get replayed(): Lsn {
+    return this.#replayed
+  }
+
+  add(waiter: Waiter): void {
+    this.#waiters.add(waiter)
+    if (!this.#polling) void this.#poll()
+  }
+
+  remove(waiter: Waiter): void {
+    this.#waiters.delete(waiter)
+  }
+
+  observe(lsn: Lsn): void {
+    if (lsn > this.#replayed) this.#replayed = lsn
+    for (const waiter of this.#waiters) {
+      if (waiter.lsn <= this.#replayed) waiter.wake(true)
+    }
+  }
+
+  /** One poll serves all waiters, and ends with the last of them. */
+  async #poll(): Promise<void> {
+    this.#polling = true
+    let pauseMs = FIRST_PAUSE_MS
+    while (this.#waiters.size > 0) {
+      const lsn = await this.ask()
+      if (lsn !== undefined) this.observe(lsn)
+      if (this.#waiters.size === 0) break
+      await new Promise<void>((resolve) => setTimeout(resolve, pauseMs))
+      pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5)
+    }
+    this.#polling = false
+  }
+
+  /** A failure is the business of the reads that meet it: here the position is unknown. */
+  async ask(): Promise<Lsn | undefined> {
+    const deadline = new Deadline({ timeoutMs: POLL_TIMEOUT_MS })
+    let lease: Lease | undefined
+    try {
+      const taken = (lease = await Lease.take(this.#node.control, deadline))
+      const position = await deadline.race(probePosition(taken.client), () => taken.abandon())
+      taken.release()
+      return position
+    } catch (error) {
+      lease?.release(error)
+      return undefined
+    }
+  }
+}
+
+/** Knows which replicas have replayed a position, and waits for the first that does. */
+export class CatchUp {
+  readonly #followers: ReadonlyMap<Node, Follower>
+
+  constructor(replicas: readonly Node[]) {
+    this.#followers = new Map(replicas.map((node) => [node, new Follower(node)]))
+  }
+
+  /** Whether a replica is known to have replayed this position. */
+  has(node: Node, lsn: Lsn): boolean {
+    const follower = this.#followers.get(node)
+    return follower !== undefined && follower.replayed >= lsn
+  }
+
+  /** How far a replica has come by now; `undefined` when it does not say. */
+  async ask(node: Node): Promise<Lsn | undefined> {
+    const follower = this.#followers.get(node)
+    const lsn = await follower?.ask()
+    if (lsn !== undefined) follower?.observe(lsn)
+    return lsn
+  }
+
+  /** The replica that is known to be furthest. */
+  freshest(candidates: readonly Node[]): Node | undefined {
+    return candidates.toSorted((a, b) => Number(this.#replayed(b) - this.#replayed(a)))[0]
+  }
+
+  /** Waits until one of the candidates has replayed a position; false when none has in this time. */
+  wait(lsn: Lsn, candidates: readonly Node[], timeoutMs: number): Promise<boolean> {
+    if (candidates.length === 0 || timeoutMs <= 0) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const followers = candidates.flatMap((node) => this.#followers.get(node) ?? [])
+      const waiter: Waiter = {
+        lsn,
+        wake: (reached) => {
+          clearTimeout(timer)
+          for (const follower of followers) follower.remove(waiter)
+          resolve(reached)
+        },
+      }
+      const timer = setTimeout(() => waiter.wake(false), timeoutMs)
+      for (const follower of followers) follower.add(waiter)
+    })
+  }
+
+  #replayed(node: Node): Lsn {
+    return this.#followers.get(node)?.replayed ?? 0n
+  }
+}

@@ -1,0 +1,171 @@
+import type { Consistency } from '../config/types.ts'
+import type { Node } from '../nodes/node.ts'
+import type { Position } from '../nodes/position.ts'
+import { Session } from '../routing/session.ts'
+import { CatchUp } from './catch-up.ts'
+import { currentSession } from './context.ts'
+import type { Core } from './core.ts'
+import { WritePositions } from './write-positions.ts'
+
+/** What a read must see, and what was done about it. */
+export interface Demand {
+  /** Nodes that may serve; absent: all. */
+  readonly accepts?: (node: Node) => boolean
+  /** The primary must serve. */
+  readonly primary: boolean
+  /** Of an explicit session: it never degrades. */
+  readonly explicit: boolean
+  /** Preferred while it is acceptable: an explicit session stays on its replica. */
+  readonly stay?: Node
+  readonly waitedMs: number
+  /** To be called with the node that has served. */
+  readonly served: (node: Node) => void
+}
+
+const NO_DEMAND: Demand = { primary: false, explicit: false, waitedMs: 0, served: () => {} }
+
+/** Keeps what sessions must see: positions of writes, positions of replicas, and the process's own session. */
+export class ConsistencyKeeper {
+  readonly #core: Core
+  readonly #writes: WritePositions
+  readonly #catchUp: CatchUp
+  readonly #process = new Session<Node>(false)
+
+  constructor(core: Core) {
+    this.#core = core
+    this.#writes = new WritePositions(core.primary)
+    this.#catchUp = new CatchUp(core.replicas)
+  }
+
+  /** The session of the caller: an explicit one, else the process's. */
+  session(): Session<Node> {
+    return currentSession(this.#core) ?? this.#process
+  }
+
+  /**
+   * To be called before a write is sent; the function that it returns is to be called when it has
+   * committed. What the session reads afterwards waits for the write's position.
+   */
+  beginWrite(): (asynchronous: boolean) => Promise<void> {
+    const session = this.session()
+    return async (asynchronous) => {
+      const noted = this.#note(session, asynchronous)
+      session.expect(noted)
+      // The process sees everything that is written in it, by whichever session.
+      if (session !== this.#process) this.#process.expect(noted)
+      await noted
+    }
+  }
+
+  async #note(session: Session<Node>, asynchronous: boolean): Promise<void> {
+    const position = await this.#writes.after(asynchronous)
+    for (const each of new Set([session, this.#process])) {
+      if (position === undefined) each.reachedUnknown(performance.now() + this.#settings.stickyMs)
+      else each.reached(position)
+    }
+  }
+
+  /** The present position of the primary, which holds everything that has committed. */
+  primaryPosition(): Promise<Position | undefined> {
+    return this.#writes.after(false)
+  }
+
+  /**
+   * Finds out what a read must see, and waits for a replica that shows it, within the budget. No
+   * promise where nothing is to be waited for: that is the way of nearly every read.
+   */
+  demand(level: Consistency | undefined, candidates: readonly Node[]): Demand | Promise<Demand> {
+    const session = this.session()
+    const { consistency, outsideSession } = this.#settings
+    const outside = !session.explicit && outsideSession !== 'process'
+    const outsideLevel = outsideSession === 'primary' ? 'strong' : 'eventual'
+    const wanted = level ?? (outside ? outsideLevel : consistency)
+    if (wanted === 'eventual') return NO_DEMAND
+    if (wanted === 'strong') return { ...NO_DEMAND, primary: true }
+    const known = session.hasPending ? undefined : this.#known(session, candidates)
+    return known ?? this.#wait(session, candidates)
+  }
+
+  /** The demand when what is known is enough to serve it. */
+  #known(session: Session<Node>, candidates: readonly Node[]): Demand | undefined {
+    const { explicit, position, lastRead } = session
+    const served = (node: Node): void => {
+      if (explicit) session.lastRead = node
+    }
+    const demand = { explicit, served, waitedMs: 0, primary: false }
+    if (session.needsPrimary(performance.now())) return { ...demand, primary: true }
+    if (!this.#canStay(session, candidates)) return undefined
+    const stay = lastRead === undefined ? {} : { stay: lastRead }
+    if (position === undefined) return { ...demand, ...stay }
+    const { lsn } = position
+    const accepts = (node: Node): boolean => this.#catchUp.has(node, lsn)
+    return candidates.some(accepts) ? { ...demand, ...stay, accepts } : undefined
+  }
+
+  async #wait(session: Session<Node>, candidates: readonly Node[]): Promise<Demand> {
+    await session.settled()
+    if (!this.#canStay(session, candidates)) await this.#leave(session)
+    const known = this.#known(session, candidates)
+    const { position, explicit } = session
+    if (known !== undefined || position === undefined) return known ?? NO_DEMAND
+    const { lsn } = position
+    const startedAt = performance.now()
+    await this.#catchUp.wait(lsn, candidates, this.#settings.waitTimeoutMs)
+    return {
+      explicit,
+      primary: false,
+      accepts: (node) => this.#catchUp.has(node, lsn),
+      waitedMs: performance.now() - startedAt,
+      served: (node) => {
+        if (explicit) session.lastRead = node
+      },
+    }
+  }
+
+  /** A node has failed: sessions that have read from it must not see less elsewhere. */
+  async lost(node: Node): Promise<void> {
+    const session = this.session()
+    if (session.lastRead === node) await this.#leave(session)
+  }
+
+  /** How far the session has come, reads included; asked of the node that it has read from. */
+  async positionOf(session: Session<Node>): Promise<Position | undefined> {
+    await session.settled()
+    await this.#see(session)
+    return session.position
+  }
+
+  /** An explicit session stays on the replica of its last read, while that one is healthy and far enough. */
+  #canStay({ lastRead, position }: Session<Node>, candidates: readonly Node[]): boolean {
+    if (lastRead === undefined) return true
+    if (!candidates.includes(lastRead) || lastRead.isQuarantined(performance.now())) return false
+    return position === undefined || this.#catchUp.has(lastRead, position.lsn)
+  }
+
+  async #leave(session: Session<Node>): Promise<void> {
+    await this.#see(session)
+    session.lastRead = undefined
+  }
+
+  /**
+   * Takes what the session has read into its position: as far as its replica has come by now, or the
+   * primary's present position when that replica is gone.
+   */
+  async #see(session: Session<Node>): Promise<void> {
+    const node = session.lastRead
+    if (node === undefined) return
+    const lsn = node === this.#core.primary ? undefined : await this.#catchUp.ask(node)
+    const present = await this.#writes.after(false)
+    if (present === undefined) session.reachedUnknown(performance.now() + this.#settings.stickyMs)
+    else session.reached(lsn === undefined ? present : { ...present, lsn })
+  }
+
+  /** The replica that is known to be furthest, for a process's session that cannot be met. */
+  freshest(candidates: readonly Node[]): Node | undefined {
+    return this.#catchUp.freshest(candidates)
+  }
+
+  get #settings(): Core['config']['settings'] {
+    return this.#core.config.settings
+  }
+}

@@ -1,0 +1,78 @@
+import type { QueryConfig, QueryResult } from 'pg'
+import { NodeClient, plainQuery } from './client.ts'
+import type { BeginWrite, NodeClientConfig } from './options.ts'
+import { whenEnded } from './query-arguments.ts'
+import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
+
+/** Commands that write nothing, whatever is in them. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'BEGIN', 'START', 'COMMIT', 'ROLLBACK', 'SAVEPOINT', 'RELEASE', 'SET', 'RESET', 'SHOW', 'LISTEN',
+  'UNLISTEN', 'DEALLOCATE', 'DISCARD', 'FETCH', 'MOVE', 'CLOSE', 'LOCK',
+]) // prettier-ignore
+
+/**
+ * A connection for writing. When something that may have written has committed, whoever waits for
+ * the result gets it together with the certainty that its position is known.
+ */
+export class WriteClient extends NodeClient {
+  readonly #beginWrite: BeginWrite | undefined
+  /** The open transaction may have written. */
+  #wrote = false
+  /** The connection may commit without waiting for its flush. */
+  #asynchronous = false
+
+  constructor(config: NodeClientConfig) {
+    super(config)
+    this.#beginWrite = config.segregato.beginWrite
+  }
+
+  protected override send(config: QueryConfig, callback: QueryCallback): void {
+    const committed = this.#beginWrite?.()
+    if (committed === undefined) {
+      plainQuery(this, config, callback)
+      return
+    }
+    if (mentionsSynchronousCommit(config)) this.#asynchronous = true
+    plainQuery(this, config, (error: Error | null | undefined, result?: QueryResult) => {
+      if (error || !this.#hasCommitted(config, result)) {
+        callback(error, result)
+        return
+      }
+      const answer = (): void => callback(error, result)
+      committed(this.#asynchronous).then(answer, answer)
+    })
+  }
+
+  protected override submit(query: SubmittableQuery, text: string): void {
+    const committed = this.#beginWrite?.()
+    if (committed !== undefined) {
+      whenEnded(query, () => {
+        this.#wrote ||= mayWrite(text, undefined)
+        if (this.getTransactionStatus() !== 'T') void committed(this.#asynchronous)
+      })
+    }
+    super.submit(query, text)
+  }
+
+  /** Whether the statement that was just answered has ended a transaction, or was one, that may have written. */
+  #hasCommitted({ text }: QueryConfig, result: QueryResult | undefined): boolean {
+    const results = Array.isArray(result) ? (result as QueryResult[]) : [result]
+    this.#wrote ||= results.some((each) => mayWrite(text, each?.command))
+    if (this.getTransactionStatus() !== 'I') return false
+    const wrote = this.#wrote
+    this.#wrote = false
+    return wrote
+  }
+}
+
+/** A SELECT can write by the functions that it calls. */
+const mayWrite = (text: string | undefined, command: string | undefined): boolean => {
+  // A statement that is run by its name alone has no text: it may be any.
+  if (command === 'SELECT') return text?.includes('(') ?? true
+  return command === undefined || !HARMLESS.has(command)
+}
+
+/** `SET LOCAL` cannot be seen after COMMIT, so its name counts wherever it stands. */
+const mentionsSynchronousCommit = ({ text, values }: QueryConfig): boolean =>
+  /synchronous_commit/i.test(text) ||
+  (Array.isArray(values) && values.includes('synchronous_commit'))

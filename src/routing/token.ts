@@ -1,0 +1,66 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { formatLsn, parseLsn } from '../nodes/position.ts'
+import type { Position } from '../nodes/position.ts'
+
+/** The keys that sign tokens: the first signs, all verify. */
+export interface TokenKey {
+  /** Stands in the token; 1 to 8 letters or digits. */
+  readonly id: string
+  readonly secret: string | Uint8Array
+}
+
+/** What a valid token says. */
+export interface TokenContent {
+  readonly position: Position
+  /** Seconds since 1970, by the clock of the process that signed it. */
+  readonly issuedAt: number
+}
+
+/** Longer texts are no tokens; they are not even looked at. */
+export const TOKEN_MAX_LENGTH = 128
+
+/** Half of HMAC-SHA-256, which is enough against forgery and keeps a token short (RFC 2104, section 5). */
+const SIGNATURE_BYTES = 16
+const FORMAT =
+  /^s1\.([A-Za-z0-9]{1,8})\.(\d{0,20})\.([0-9a-f]{1,8})\.([0-9A-F]{1,8})-([0-9A-F]{1,8})\.([0-9a-z]{1,9})\.([A-Za-z0-9_-]{22})$/
+
+/** A key for one process, when the application names none: its tokens mean nothing to others. */
+export const randomKey = (): TokenKey => ({ id: 'p', secret: randomBytes(32) })
+
+const sign = (body: string, { secret }: TokenKey): Buffer =>
+  createHmac('sha256', secret).update(body).digest().subarray(0, SIGNATURE_BYTES)
+
+/** A position as signed ASCII text of at most 128 characters, to travel in a cookie, a header or a job. */
+export const signToken = ({ position, issuedAt }: TokenContent, key: TokenKey): string => {
+  const { systemIdentifier = '', timeline, lsn } = position
+  const body = [
+    's1',
+    key.id,
+    systemIdentifier,
+    timeline.toString(16),
+    formatLsn(lsn).replace('/', '-'),
+    issuedAt.toString(36),
+  ].join('.')
+  return `${body}.${sign(body, key).toString('base64url')}`
+}
+
+/** What a token says, or `undefined` when it is none of ours: too long, malformed, unknown key, wrong signature. */
+export const readToken = (token: unknown, keys: readonly TokenKey[]): TokenContent | undefined => {
+  if (typeof token !== 'string' || token.length > TOKEN_MAX_LENGTH) return undefined
+  const [, id, system, timeline, high, low, issuedAt, signature] = FORMAT.exec(token) ?? []
+  const key = keys.find((candidate) => candidate.id === id)
+  if (key === undefined || signature === undefined) return undefined
+  const expected = sign(token.slice(0, token.lastIndexOf('.')), key)
+  const given = Buffer.from(signature, 'base64url')
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined
+  const lsn = parseLsn(`${high}/${low}`)
+  if (lsn === undefined) return undefined
+  return {
+    position: {
+      systemIdentifier: system || undefined,
+      timeline: Number.parseInt(timeline ?? '', 16),
+      lsn,
+    },
+    issuedAt: Number.parseInt(issuedAt ?? '', 36),
+  }
+}
