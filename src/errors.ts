@@ -167,7 +167,7 @@ export class NoReplicaAvailableError extends SegregatoError {
   }
 }
 
-/** The connection was lost after a write had been sent: it may have been applied or not. Never repeated by the library. */
+/** The connection was lost, or the time was over, after a write had been sent: it may have been applied or not. Never repeated by the library. */
 export class WriteOutcomeUnknownError extends SegregatoError {
   readonly code = 'SEGREGATO_WRITE_OUTCOME_UNKNOWN'
   /** The node that the write was sent to. */
@@ -175,7 +175,7 @@ export class WriteOutcomeUnknownError extends SegregatoError {
 
   constructor(node: string, options?: ErrorOptions) {
     super(
-      `The connection to ${node} was lost after the write had been sent; it may have been applied. ` +
+      `The write had been sent to ${node} when the connection or the time for it was lost; it may have been applied. ` +
         'Read by a unique key that the write carries before repeating it',
       options,
     )
@@ -200,7 +200,7 @@ export class StaleReplicasError extends SegregatoError {
   }
 }
 
-/** A call did not end within its time. */
+/** A call did not end within its time. A write that may have been applied is a {@link WriteOutcomeUnknownError} instead. */
 export class DeadlineExceededError extends SegregatoError {
   readonly code = 'SEGREGATO_DEADLINE_EXCEEDED'
   /** The time that was given to the call, in milliseconds. */
@@ -208,7 +208,7 @@ export class DeadlineExceededError extends SegregatoError {
 
   constructor(timeoutMs: number, options?: ErrorOptions) {
     super(
-      `Not finished within ${timeoutMs} ms. The statement was cancelled on the server; raise timeoutMs if it needs longer`,
+      `Not finished within ${timeoutMs} ms, and nothing was changed. Raise timeoutMs if it needs longer`,
       options,
     )
     this.timeoutMs = timeoutMs

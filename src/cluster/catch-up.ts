@@ -1,8 +1,7 @@
 import type { Node } from '../nodes/node.ts'
 import type { Lsn } from '../nodes/position.ts'
 import { probePosition } from '../nodes/probe.ts'
-import { Deadline } from './deadline.ts'
-import { Lease } from './lease.ts'
+import { askNode } from './ask-node.ts'
 
 /** A replica that does not answer in this time is asked again later. */
 const POLL_TIMEOUT_MS = 500
@@ -60,19 +59,8 @@ class Follower {
     this.#polling = false
   }
 
-  /** A failure is the business of the reads that meet it: here the position is unknown. */
-  async ask(): Promise<Lsn | undefined> {
-    const deadline = new Deadline({ timeoutMs: POLL_TIMEOUT_MS })
-    let lease: Lease | undefined
-    try {
-      const taken = (lease = await Lease.take(this.#node.control, deadline))
-      const position = await deadline.race(probePosition(taken.client), () => taken.abandon())
-      taken.release()
-      return position
-    } catch (error) {
-      lease?.release(error)
-      return undefined
-    }
+  ask(): Promise<Lsn | undefined> {
+    return askNode(this.#node, POLL_TIMEOUT_MS, probePosition)
   }
 }
 

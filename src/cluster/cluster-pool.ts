@@ -7,7 +7,7 @@ import { currentScope } from './context.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
 import { observe } from './observe.ts'
-import { settleCallback } from './scoped-client.ts'
+import { settleCallback } from './query-forms.ts'
 import type { ScopedClient } from './scoped-client.ts'
 import type { Scope } from './scope.ts'
 import type { CallOptions, RoutedResult, Statement } from './statement.ts'
@@ -103,6 +103,8 @@ export abstract class ClusterPool extends pg.Pool {
   async [EXECUTE](statement: Statement, options: CallOptions = {}): Promise<RoutedResult> {
     const scope = currentScope(this.core)
     if (scope !== undefined) {
+      // The scope decides where it runs; a name that does not exist is a mistake all the same.
+      if (options.using !== undefined) this.core.nodesFor(options.using)
       return this.#observed(scope, () => this.executeIn(scope, statement, new Deadline(options)))
     }
     return this.serve(toConfig(statement), options)

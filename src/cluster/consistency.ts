@@ -1,10 +1,8 @@
-import type { Consistency } from '../config/types.ts'
+import type { ClusterSettings, Consistency } from '../config/types.ts'
 import type { Node } from '../nodes/node.ts'
 import type { Position } from '../nodes/position.ts'
 import { Session } from '../routing/session.ts'
 import { CatchUp } from './catch-up.ts'
-import { currentSession } from './context.ts'
-import type { Core } from './core.ts'
 import { WritePositions } from './write-positions.ts'
 
 /** What a read must see, and what was done about it. */
@@ -26,20 +24,29 @@ const NO_DEMAND: Demand = { primary: false, explicit: false, waitedMs: 0, served
 
 /** Keeps what sessions must see: positions of writes, positions of replicas, and the process's own session. */
 export class ConsistencyKeeper {
-  readonly #core: Core
+  readonly #primary: Node
+  readonly #settings: ClusterSettings
+  readonly #explicit: () => Session<Node> | undefined
   readonly #writes: WritePositions
   readonly #catchUp: CatchUp
   readonly #process = new Session<Node>(false)
 
-  constructor(core: Core) {
-    this.#core = core
-    this.#writes = new WritePositions(core.primary)
-    this.#catchUp = new CatchUp(core.replicas)
+  /** @param explicit - the caller's session, when one was opened */
+  constructor(
+    nodes: { readonly primary: Node; readonly replicas: readonly Node[] },
+    settings: ClusterSettings,
+    explicit: () => Session<Node> | undefined,
+  ) {
+    this.#primary = nodes.primary
+    this.#settings = settings
+    this.#explicit = explicit
+    this.#writes = new WritePositions(nodes.primary)
+    this.#catchUp = new CatchUp(nodes.replicas)
   }
 
   /** The session of the caller: an explicit one, else the process's. */
   session(): Session<Node> {
-    return currentSession(this.#core) ?? this.#process
+    return this.#explicit() ?? this.#process
   }
 
   /**
@@ -154,7 +161,7 @@ export class ConsistencyKeeper {
   async #see(session: Session<Node>): Promise<void> {
     const node = session.lastRead
     if (node === undefined) return
-    const lsn = node === this.#core.primary ? undefined : await this.#catchUp.ask(node)
+    const lsn = node === this.#primary ? undefined : await this.#catchUp.ask(node)
     const present = await this.#writes.after(false)
     if (present === undefined) session.reachedUnknown(performance.now() + this.#settings.stickyMs)
     else session.reached(lsn === undefined ? present : { ...present, lsn })
@@ -163,9 +170,5 @@ export class ConsistencyKeeper {
   /** The replica that is known to be furthest, for a process's session that cannot be met. */
   freshest(candidates: readonly Node[]): Node | undefined {
     return this.#catchUp.freshest(candidates)
-  }
-
-  get #settings(): Core['config']['settings'] {
-    return this.#core.config.settings
   }
 }

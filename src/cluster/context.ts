@@ -1,13 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Node } from '../nodes/node.ts'
 import type { Session } from '../routing/session.ts'
-import type { Core } from './core.ts'
 import type { Scope } from './scope.ts'
 import type { Target } from './statement.ts'
 
 /** What holds for the code that runs now: innermost first, one entry per scope or override. */
 interface Frame {
-  readonly core: Core
+  /** The cluster's core, which only has to be told apart from others here. */
+  readonly core: object
   readonly scope?: Scope
   readonly using?: Target
   readonly session?: Session<Node>
@@ -17,7 +17,7 @@ interface Frame {
 const frames = new AsyncLocalStorage<Frame>()
 
 /** The innermost transaction or snapshot of this cluster around the caller. */
-export const currentScope = (core: Core): Scope | undefined => {
+export const currentScope = (core: object): Scope | undefined => {
   let frame = frames.getStore()
   while (frame !== undefined) {
     if (frame.core === core && frame.scope !== undefined) return frame.scope
@@ -26,8 +26,17 @@ export const currentScope = (core: Core): Scope | undefined => {
   return undefined
 }
 
+/**
+ * The scope in which something that belongs to `scope` runs now: the one inside it that is around the
+ * caller, since that one keeps `scope` from sending anything itself.
+ */
+export const innermostIn = (core: object, scope: Scope): Scope => {
+  const current = currentScope(core)
+  return current !== undefined && scope.contains(current) ? current : scope
+}
+
 /** The innermost `using()` of this cluster around the caller. */
-export const currentTarget = (core: Core): Target | undefined => {
+export const currentTarget = (core: object): Target | undefined => {
   let frame = frames.getStore()
   while (frame !== undefined) {
     if (frame.core === core && frame.using !== undefined) return frame.using
@@ -37,7 +46,7 @@ export const currentTarget = (core: Core): Target | undefined => {
 }
 
 /** The innermost `session()` of this cluster around the caller. */
-export const currentSession = (core: Core): Session<Node> | undefined => {
+export const currentSession = (core: object): Session<Node> | undefined => {
   let frame = frames.getStore()
   while (frame !== undefined) {
     if (frame.core === core && frame.session !== undefined) return frame.session
@@ -52,8 +61,8 @@ export const currentSession = (core: Core): Session<Node> | undefined => {
  */
 export const within = <T>(
   entry:
-    | { readonly core: Core; readonly scope: Scope }
-    | { readonly core: Core; readonly using: Target }
-    | { readonly core: Core; readonly session: Session<Node> },
+    | { readonly core: object; readonly scope: Scope }
+    | { readonly core: object; readonly using: Target }
+    | { readonly core: object; readonly session: Session<Node> },
   fn: () => PromiseLike<T>,
 ): Promise<T> => frames.run({ ...entry, parent: frames.getStore() }, async () => fn())

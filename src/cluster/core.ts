@@ -8,6 +8,7 @@ import { createBalancer } from '../routing/balancers.ts'
 import { FallbackBudget } from '../routing/fallback-budget.ts'
 import { Router } from '../routing/router.ts'
 import { ConsistencyKeeper } from './consistency.ts'
+import { currentSession } from './context.ts'
 import { publish } from './events.ts'
 import type { ClusterEvents, EventSource, NodeEvent } from './events.ts'
 import { Freshness } from './freshness.ts'
@@ -39,7 +40,7 @@ export class Core {
       })
     this.primary = open(config.primary)
     this.replicas = config.replicas.map(open)
-    this.consistency = new ConsistencyKeeper(this)
+    this.consistency = new ConsistencyKeeper(this, config.settings, () => currentSession(this))
     this.fallback = new FallbackBudget(
       Math.max(1, Math.floor(config.primary.pool * config.settings.fallbackShare)),
     )
@@ -86,7 +87,11 @@ export class Core {
    */
   assertNotMisconfigured(): void {
     if (this.replicas.length === 0) return
-    if (!this.replicas.every(({ health }) => health.cause === 'misconfigured')) return
+    const now = performance.now()
+    // When the time in quarantine is over, one read finds out whether it has been mended.
+    const refused = (node: Node): boolean =>
+      node.health.cause === 'misconfigured' && node.isQuarantined(now)
+    if (!this.replicas.every(refused)) return
     throw new ConfigError(
       this.replicas.map(({ name, lastError }) => ({
         message: `the server refused the connection (${describeFailure(lastError)}): check user, password, database and TLS`,

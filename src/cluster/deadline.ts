@@ -6,13 +6,14 @@ export class Deadline {
   readonly #timeoutMs: number | undefined
   readonly #endsAt: number
   readonly #signal: AbortSignal | undefined
+  #over = false
 
   /**
    * @throws InvalidArgumentError for a time that is no positive number
    * @throws the signal's reason when it is aborted already
    */
   constructor({ timeoutMs, signal }: Pick<CallOptions, 'timeoutMs' | 'signal'>) {
-    if (timeoutMs !== undefined && !(timeoutMs > 0)) {
+    if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs > 0)) {
       throw new InvalidArgumentError(
         `timeoutMs must be a positive number of milliseconds, not ${timeoutMs}`,
       )
@@ -21,6 +22,11 @@ export class Deadline {
     this.#timeoutMs = timeoutMs
     this.#endsAt = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs
     this.#signal = signal
+  }
+
+  /** Whether something was given up because the time was over or the signal aborted. */
+  get isOver(): boolean {
+    return this.#over
   }
 
   /**
@@ -34,12 +40,13 @@ export class Deadline {
     if (timeoutMs === undefined && signal === undefined) return work
     return new Promise((resolve, reject) => {
       const stop = (reason: unknown): void => {
+        this.#over = true
         settle()
         abandon()
         reject(reason)
       }
-      const onAbort = (): void => stop(signal?.reason)
       let settled = false
+      const onAbort = (): void => stop(signal?.reason)
       const expire = (): void => {
         // After a stall of the event loop the timer fires before the answer, which has long been
         // there, is read: one more turn before it counts.
@@ -59,6 +66,8 @@ export class Deadline {
         signal?.removeEventListener('abort', onAbort)
       }
       signal?.addEventListener('abort', onAbort, { once: true })
+      // An abort between two pieces of work has nobody to call.
+      if (signal?.aborted) onAbort()
       work.then(
         (value) => {
           settle()

@@ -1,12 +1,12 @@
 import { LagBook } from '../nodes/lag.ts'
 import type { Node } from '../nodes/node.ts'
 import { probePosition } from '../nodes/probe.ts'
-import type { Lsn } from '../nodes/position.ts'
-import { Deadline } from './deadline.ts'
-import { Lease } from './lease.ts'
+import { askNode } from './ask-node.ts'
 
 /** A server that does not tell its position in this time is not known to be fresh. */
 const PROBE_TIMEOUT_MS = 500
+/** How often a replica that is too far behind is asked whether it still is, while others serve. */
+const RECHECK_MS = 100
 
 /**
  * Knows how far the replicas are behind. Servers are asked only when a read needs to know and what
@@ -17,6 +17,7 @@ export class Freshness {
   readonly #replicas: readonly Node[]
   readonly #book = new LagBook<Node>()
   #round: Promise<void> | undefined
+  #askedAt = -Infinity
 
   constructor(primary: Node, replicas: readonly Node[]) {
     this.#primary = primary
@@ -34,41 +35,38 @@ export class Freshness {
   }
 
   /**
-   * Asks the servers unless some replica is known to be fresh enough. A replica that is found
-   * behind is asked once more: on a busy primary it has nearly always caught up by then.
+   * Asks the servers unless a candidate is known to be fresh enough. A replica that is found behind is
+   * asked once more: on a busy primary it has nearly always caught up by then. While some can serve,
+   * the others are asked now and then without keeping the read waiting.
    */
-  async update(maxLagMs: number): Promise<void> {
+  async update(maxLagMs: number, candidates: readonly Node[]): Promise<void> {
+    const late = (): readonly Node[] => candidates.filter((node) => !this.isWithin(node, maxLagMs))
     for (let round = 0; round < 2; round++) {
-      if (this.#replicas.some((node) => this.isWithin(node, maxLagMs))) return
-      await (this.#round ??= this.#ask().finally(() => (this.#round = undefined)))
+      const count = late().length
+      if (count === 0) return
+      if (count < candidates.length) {
+        if (performance.now() - this.#askedAt > RECHECK_MS) void this.#ask()
+        return
+      }
+      await this.#ask()
     }
   }
 
-  async #ask(): Promise<void> {
-    const at = performance.now()
-    const primary = await positionOf(this.#primary)
+  /** One round of questions serves all who want to know at that moment. */
+  #ask(): Promise<void> {
+    return (this.#round ??= this.#askAll().finally(() => (this.#round = undefined)))
+  }
+
+  async #askAll(): Promise<void> {
+    const at = (this.#askedAt = performance.now())
+    const primary = await askNode(this.#primary, PROBE_TIMEOUT_MS, probePosition)
     if (primary === undefined) return
     this.#book.recordPrimary(at, primary)
     await Promise.all(
       this.#replicas.map(async (node) => {
-        const replica = await positionOf(node)
+        const replica = await askNode(node, PROBE_TIMEOUT_MS, probePosition)
         if (replica !== undefined) this.#book.recordReplica(node, replica)
       }),
     )
-  }
-}
-
-/** A failure is the business of the reads that meet it: here the position is unknown. */
-const positionOf = async (node: Node): Promise<Lsn | undefined> => {
-  const deadline = new Deadline({ timeoutMs: PROBE_TIMEOUT_MS })
-  let lease: Lease | undefined
-  try {
-    const taken = (lease = await Lease.take(node.read, deadline))
-    const position = await deadline.race(probePosition(taken.client), () => taken.abandon())
-    taken.release()
-    return position
-  } catch (error) {
-    lease?.release(error)
-    return undefined
   }
 }

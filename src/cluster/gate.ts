@@ -4,6 +4,7 @@ import { ScopeBusyError } from '../errors.ts'
 export type Leave = () => void
 
 interface Waiter {
+  readonly since: number
   readonly enter: (leave: Leave) => void
   readonly fail: (error: Error) => void
 }
@@ -13,9 +14,10 @@ interface Waiter {
  * transaction holds it from beginning to end.
  */
 export class Gate {
-  readonly #waiting: Waiter[] = []
+  #waiting: Waiter[] = []
   readonly #busyTimeoutMs: number
   #taken = false
+  #progressAt = 0
   #busyTimer: NodeJS.Timeout | undefined
 
   constructor(busyTimeoutMs: number) {
@@ -39,20 +41,37 @@ export class Gate {
       return Promise.resolve(this.#leave())
     }
     return new Promise((enter, fail) => {
-      this.#waiting.push({ enter, fail })
+      this.#waiting.push({ since: performance.now(), enter, fail })
     })
   }
 
   /**
    * Says that the turn now belongs to a client whose COMMIT may never come, since the caller may be
-   * waiting here himself: whoever waits longer than the limit fails instead of waiting for ever.
+   * waiting here himself: who waits for longer than the limit, while that client sends nothing,
+   * fails instead of waiting for ever.
    */
   heldByClient(): void {
-    this.#busyTimer = setTimeout(() => {
-      for (const { fail } of this.#waiting.splice(0)) fail(new ScopeBusyError(this.#busyTimeoutMs))
-      this.heldByClient()
-    }, this.#busyTimeoutMs)
-    this.#busyTimer.unref()
+    this.progress()
+    const check = (): void => {
+      const now = performance.now()
+      const patience = (since: number): number =>
+        this.#busyTimeoutMs - (now - Math.max(since, this.#progressAt))
+      const failed = this.#waiting.filter(({ since }) => patience(since) <= 0)
+      this.#waiting = this.#waiting.filter((waiter) => !failed.includes(waiter))
+      for (const { fail } of failed) fail(new ScopeBusyError(this.#busyTimeoutMs))
+      const next = Math.min(
+        this.#busyTimeoutMs,
+        ...this.#waiting.map(({ since }) => patience(since)),
+      )
+      this.#busyTimer = setTimeout(check, Math.max(1, next))
+      this.#busyTimer.unref()
+    }
+    check()
+  }
+
+  /** The client that holds the turn has sent something. */
+  progress(): void {
+    this.#progressAt = performance.now()
   }
 
   #leave(): Leave {

@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { PoolClient, QueryConfig, QueryResult } from 'pg'
 import { cancelRunning } from '../nodes/cancel.ts'
 import type { NodeClient } from '../nodes/client.ts'
 import type { Connections } from '../nodes/connections.ts'
 import { isConnectionUsable } from '../routing/failures.ts'
 import type { Deadline } from './deadline.ts'
+
+/** How long a cancelled write may take to say what has become of it. */
+const SETTLE_TIMEOUT_MS = 250
 
 /** A connection of its own, lent for one piece of work and given back once. */
 export class Lease {
@@ -31,8 +35,22 @@ export class Lease {
 
   /** Cancels what runs and destroys the connection. */
   abandon(): void {
-    cancelRunning(this.client as unknown as NodeClient)
+    void cancelRunning(this.client as unknown as NodeClient)
     this.#giveBack(new Error('abandoned at its deadline'))
+  }
+
+  /**
+   * Cancels a write that is running and finds out what has become of it: done, certainly not done
+   * or unknown when the server does not say in time.
+   */
+  async giveUp<T>(write: Promise<T>): Promise<{ readonly done: T } | 'not done' | 'unknown'> {
+    void cancelRunning(this.client as unknown as NodeClient)
+    const outcome = write.then(
+      (done) => ({ done }),
+      (error: unknown) => (isConnectionUsable(error) ? 'not done' : 'unknown'),
+    )
+    const late = sleep(SETTLE_TIMEOUT_MS, 'unknown' as const, { ref: false })
+    return Promise.race([outcome, late])
   }
 
   /** Gives the connection back; one that an error has made unusable is destroyed. */
@@ -60,6 +78,8 @@ export class Lease {
   #giveBack(error: Error | true | undefined): void {
     if (this.#returned) return
     this.#returned = true
-    this.client.release(error)
+    // Nobody gets a connection on which somebody else's transaction is open.
+    const open = this.client.getTransactionStatus() !== 'I'
+    this.client.release(error ?? (open ? true : undefined))
   }
 }

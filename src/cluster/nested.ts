@@ -1,3 +1,5 @@
+import { TransactionRolledBackError } from '../errors.ts'
+import { IN_FAILED_TRANSACTION, sqlStateOf } from '../routing/failures.ts'
 import { within } from './context.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
@@ -22,15 +24,19 @@ export const runNested = async <T>(
   const deadline = new Deadline(timeoutMs === undefined ? {} : { timeoutMs })
   const nested = await open(around, readOnly, deadline)
   const { scope } = nested
+  let released = false
   try {
     const work = within({ core, scope }, () => withSettings(scope, settings, fn))
     const value = await deadline.race(work, () => scope.abandon())
+    released = true
     await nested.release()
     return value
   } catch (error) {
     // When the connection is lost the outer scope reports it with its own next statement.
     await nested.rollback().catch(() => undefined)
-    throw error
+    throw sqlStateOf(error) === IN_FAILED_TRANSACTION && released
+      ? new TransactionRolledBackError()
+      : error
   }
 }
 

@@ -50,7 +50,7 @@ export const planRead = (
   const demand = (): Demand | Promise<Demand> =>
     core.consistency.demand(options.consistency, candidates)
   if (maxLagMs !== undefined) {
-    const ready = core.freshness.update(maxLagMs).then(demand)
+    const ready = core.freshness.update(maxLagMs, candidates).then(demand)
     return deadline.race(ready, NOTHING).then(decide)
   }
   const present = demand()
@@ -150,7 +150,7 @@ const checkOptions = ({ maxLagMs, consistency }: CallOptions): void => {
   }
   if (consistency !== undefined && !CONSISTENCIES.includes(consistency)) {
     throw new InvalidArgumentError(
-      `consistency must be one of ${CONSISTENCIES.join(', ')}, not '${String(consistency)}'`,
+      `consistency must be one of ${CONSISTENCIES.join(', ')}, not '${consistency as string}'`,
     )
   }
 }

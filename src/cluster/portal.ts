@@ -3,6 +3,7 @@ import pg from 'pg'
 import type { QueryConfig, QueryResult } from 'pg'
 import { bindToCaller } from '../nodes/query-arguments.ts'
 import type { SubmittableQuery } from '../nodes/query-arguments.ts'
+import { firstWord } from '../sql/scan.ts'
 import { cursorName } from './cursor.ts'
 
 /** Runs one statement of the scope. */
@@ -22,6 +23,11 @@ interface PortalQuery extends SubmittableQuery {
 export const isPortal = (query: SubmittableQuery): query is PortalQuery =>
   typeof (query as Partial<PortalQuery>).handlePortalSuspended === 'function' &&
   !(query instanceof pg.Query)
+
+/** Whether DECLARE takes a text: a query that changes nothing. */
+export const isDeclarable = (text: string): boolean =>
+  /^(?:SELECT|VALUES|TABLE|\(|WITH)$/.test(firstWord(text)) &&
+  !/\b(?:INSERT|UPDATE|DELETE|MERGE)\b/i.test(text)
 
 /**
  * Lets a cursor of `pg-cursor` read from a cursor that the scope DECLAREs. The cursor believes that

@@ -1,6 +1,6 @@
 import type { PoolClient, QueryConfig, QueryResultRow } from 'pg'
 import { ClusterPool, toConfig } from './cluster-pool.ts'
-import { currentScope } from './context.ts'
+import { currentScope, innermostIn } from './context.ts'
 import type { Core } from './core.ts'
 import { fetchPages } from './cursor.ts'
 import { Deadline } from './deadline.ts'
@@ -35,7 +35,7 @@ export class ReaderPool extends ClusterPool {
     if (scope !== undefined) {
       const limit = new Deadline(options)
       const read = (config: QueryConfig): Promise<RoutedResult> =>
-        scope.read(config, statement.structured, limit)
+        innermostIn(this.core, scope).read(config, { deadline: limit, keep: true })
       yield* fetchPages(read, statement, pageSize)
       return
     }
@@ -82,6 +82,6 @@ export class ReaderPool extends ClusterPool {
     statement: Statement,
     deadline: Deadline,
   ): Promise<RoutedResult> {
-    return scope.read(toConfig(statement), statement.structured, deadline)
+    return scope.read(toConfig(statement), { deadline })
   }
 }

@@ -7,7 +7,7 @@ import { refusedByServer } from '../nodes/client.ts'
 import type { NodeClient } from '../nodes/client.ts'
 import { whenEnded } from '../nodes/query-arguments.ts'
 import type { SubmittableQuery } from '../nodes/query-arguments.ts'
-import { refusedInSavepoint } from '../sql/read-guard.ts'
+import { refusedInScope } from '../sql/read-guard.ts'
 import type { Deadline } from './deadline.ts'
 import { Gate } from './gate.ts'
 import type { RoutedResult, Routing } from './statement.ts'
@@ -33,6 +33,23 @@ export interface Nested {
   rollback(): Promise<void>
 }
 
+/** How a read runs. */
+export interface ReadOptions {
+  readonly deadline?: Deadline | undefined
+  /** What it opens stays open: a cursor. */
+  readonly keep?: boolean
+}
+
+/** What the scopes on one connection have in common. */
+interface Shared {
+  /** Numbers the savepoints. */
+  next: number
+  /** A statement has been sent and not been answered. */
+  busy: boolean
+  /** A cancel that is on its way, and must not hit the statement after the one that it means. */
+  cancelling: Promise<void>
+}
+
 /**
  * One transaction on one connection. Everything inside a `transaction()` or `snapshot()` runs
  * through it, one statement at a time; a nested scope is a savepoint that keeps the others out
@@ -40,17 +57,21 @@ export interface Nested {
  */
 export class Scope {
   readonly facts: ScopeFacts
-  readonly #client: PoolClient
+  /** The connection; statements go through the methods below only. */
+  readonly client: PoolClient
   readonly #parent: Scope | undefined
   readonly #gate = new Gate(RUNTIME_LIMITS.scopeBusyMs)
-  readonly #names: { next: number }
+  readonly #shared: Shared
   #ended = false
 
   constructor(client: PoolClient, facts: ScopeFacts, parent?: Scope) {
-    this.#client = client
+    this.client = client
     this.facts = facts
     this.#parent = parent
-    this.#names = parent === undefined ? { next: 1 } : parent.#names
+    this.#shared =
+      parent === undefined
+        ? { next: 1, busy: false, cancelling: Promise.resolve() }
+        : parent.#shared
   }
 
   /** Whether this scope or one around it has ended. */
@@ -65,34 +86,45 @@ export class Scope {
 
   /** Runs a statement that may write. */
   execute(config: QueryConfig, deadline?: Deadline): Promise<RoutedResult> {
-    return this.#inTurn(async () => this.#routed(await this.#client.query(config)), deadline)
+    return this.#inTurn(async () => this.#routed(await this.client.query(config)), deadline)
   }
 
   /**
-   * Runs a statement that may not write. In a read-write transaction it runs under a savepoint with
-   * `transaction_read_only` on, so that the server refuses what it would refuse on a replica, and
-   * the transaction goes on afterwards. A statement that cannot write needs none of that.
+   * Runs a statement that may not write, nor end the transaction. In a read-write transaction it runs
+   * under a savepoint with `transaction_read_only` on, so that the server refuses what it would
+   * refuse on a replica; the transaction goes on afterwards, with nothing of it left behind.
    */
-  read(config: QueryConfig, cannotWrite = false, deadline?: Deadline): Promise<RoutedResult> {
-    if (!this.facts.readOnly && !cannotWrite) {
-      return this.#inTurn(() => this.#readOnlySavepoint(config), deadline)
-    }
+  async read(
+    config: QueryConfig,
+    { deadline, keep = false }: ReadOptions = {},
+  ): Promise<RoutedResult> {
+    const refused = refusedInScope(config.text, config.values, this.#root.facts.readOnly)
+    if (refused !== undefined) throw new StrictReadModelError(refused)
     return this.#inTurn(async () => {
+      const savepoint = this.facts.readOnly ? undefined : this.#savepoint()
       try {
-        return this.#routed(await this.#client.query(config))
+        if (savepoint !== undefined) await this.client.query(readOnlySavepoint(savepoint))
+        const result = await this.client.query(config)
+        if (savepoint !== undefined) {
+          await this.client.query(keep ? `RELEASE SAVEPOINT ${savepoint}` : rollbackTo(savepoint))
+        }
+        return this.#routed(result)
       } catch (error) {
+        // The failure that counts is the read's; if this one fails too, the connection is gone.
+        if (savepoint !== undefined)
+          await this.client.query(rollbackTo(savepoint)).catch(() => undefined)
         throw refusedByServer(error as Error, config.text)
       }
     }, deadline)
   }
 
-  /** Runs a query object of `pg` to its end. */
+  /** Runs a query object of `pg` to its end. It may not touch the transaction: see `hasControl`. */
   submit(query: SubmittableQuery): Promise<void> {
     return this.#inTurn(
       () =>
         new Promise((resolve) => {
           whenEnded(query, resolve)
-          this.#client.query(query)
+          this.client.query(query)
         }),
     )
   }
@@ -106,17 +138,17 @@ export class Scope {
     const leave = await this.#gate.enter()
     const savepoint = this.#savepoint()
     const readOnly = this.facts.readOnly || options.readOnly
+    const open =
+      readOnly && !this.facts.readOnly ? readOnlySavepoint(savepoint) : `SAVEPOINT ${savepoint}`
     try {
       this.#assertLive()
-      await this.#client.query(
-        readOnly && !this.facts.readOnly ? readOnlySavepoint(savepoint) : `SAVEPOINT ${savepoint}`,
-      )
+      await this.#send(() => this.client.query(open))
     } catch (error) {
       leave()
       throw error
     }
     if (options.byClient) this.#gate.heldByClient()
-    const scope = new Scope(this.#client, { ...this.facts, readOnly }, this)
+    const scope = new Scope(this.client, { ...this.facts, readOnly }, this)
     const end = (sql: string): Promise<void> => scope.end(sql).then(() => undefined)
     return {
       scope,
@@ -131,7 +163,7 @@ export class Scope {
    */
   end(sql: string): Promise<QueryResult> {
     this.#ended = true
-    return this.#gate.run(() => this.#client.query(sql))
+    return this.#gate.run(() => this.#send(() => this.client.query(sql)))
   }
 
   /** Lets nothing more through, and cancels the statement that is running. */
@@ -144,11 +176,11 @@ export class Scope {
   async #inTurn<T>(task: () => Promise<T>, deadline?: Deadline): Promise<T> {
     this.#assertLive()
     let state: 'waiting' | 'running' | 'given up' = 'waiting'
-    const turn = this.#gate.run(async () => {
+    const turn = this.#gate.run(() => {
       this.#assertLive()
       if (state === 'given up') throw new ScopeEndedError(this.facts.kind)
       state = 'running'
-      return task()
+      return this.#send(task)
     })
     if (deadline === undefined) return turn
     return deadline.race(turn, () => {
@@ -157,29 +189,35 @@ export class Scope {
     })
   }
 
-  #cancel(): void {
-    cancelRunning(this.#client as unknown as NodeClient)
-  }
-
-  async #readOnlySavepoint(config: QueryConfig): Promise<RoutedResult> {
-    const refused = refusedInSavepoint(config.text, config.values)
-    if (refused !== undefined) throw new StrictReadModelError(refused)
-    const savepoint = this.#savepoint()
-    const client = this.#client
-    await client.query(readOnlySavepoint(savepoint))
+  async #send<T>(task: () => Promise<T>): Promise<T> {
+    const shared = this.#shared
+    this.#parent?.progress()
+    await shared.cancelling
+    shared.busy = true
     try {
-      const result = await client.query(config)
-      await client.query(`RELEASE SAVEPOINT ${savepoint}`)
-      return this.#routed(result)
-    } catch (error) {
-      // The failure that counts is the read's; if this one fails too, the connection is gone.
-      await client.query(rollbackTo(savepoint)).catch(() => undefined)
-      throw refusedByServer(error as Error, config.text)
+      return await task()
+    } finally {
+      shared.busy = false
     }
   }
 
+  #cancel(): void {
+    if (this.#shared.busy)
+      this.#shared.cancelling = cancelRunning(this.client as unknown as NodeClient)
+  }
+
+  /** Something inside has been sent: whoever waits for this scope waits for good reason. */
+  progress(): void {
+    this.#gate.progress()
+    this.#parent?.progress()
+  }
+
+  get #root(): Scope {
+    return this.#parent === undefined ? this : this.#parent.#root
+  }
+
   #savepoint(): string {
-    return `${SAVEPOINT_PREFIX}_${this.#names.next++}`
+    return `${SAVEPOINT_PREFIX}_${this.#shared.next++}`
   }
 
   #routed(result: QueryResult): RoutedResult {

@@ -7,15 +7,21 @@ import { readQueryArguments } from '../nodes/query-arguments.ts'
 import type { SubmittableQuery } from '../nodes/query-arguments.ts'
 import { controlOf } from '../sql/control.ts'
 import type { Control } from '../sql/control.ts'
+import { IN_FAILED_TRANSACTION, sqlStateOf } from '../routing/failures.ts'
+import { hasControl, refusedOnReader } from '../sql/read-guard.ts'
 import { firstWord, scanStatements } from '../sql/scan.ts'
-import { currentScope } from './context.ts'
+import { innermostIn } from './context.ts'
 import type { Core } from './core.ts'
-import { submitPortal, isPortal } from './portal.ts'
+import { isDeclarable, isPortal, submitPortal } from './portal.ts'
+import { emptyResult, settleCallback } from './query-forms.ts'
 import type { Nested, Scope } from './scope.ts'
 
 const CONTROL_WORDS: ReadonlySet<string> = new Set([
   'BEGIN', 'START', 'COMMIT', 'END', 'ROLLBACK', 'ABORT', 'PREPARE',
 ]) // prettier-ignore
+
+/** What the server says beside its answers. */
+const FORWARDED = ['notice', 'notification'] as const
 
 /**
  * The client that a pool lends inside a `transaction()` or `snapshot()`. It speaks on the scope's
@@ -28,6 +34,10 @@ export class ScopedClient extends EventEmitter {
   readonly #purpose: 'read' | 'write'
   #block: Nested | undefined
   #released = false
+  readonly #forwards = {
+    notice: (message: unknown): boolean => this.emit('notice', message),
+    notification: (message: unknown): boolean => this.emit('notification', message),
+  }
   /** What the next statement follows: statements of one client run in the order of their calls, also while a BEGIN waits. */
   #tail: Promise<unknown> | undefined
 
@@ -36,6 +46,7 @@ export class ScopedClient extends EventEmitter {
     this.#core = core
     this.#home = home
     this.#purpose = purpose
+    for (const event of FORWARDED) home.client.on(event as 'notice', this.#forwards[event])
   }
 
   query(...args: unknown[]): unknown {
@@ -60,6 +71,7 @@ export class ScopedClient extends EventEmitter {
     if (this.#released)
       throw new Error('Release called on client which has already been released to the pool.')
     this.#released = true
+    for (const event of FORWARDED) this.#home.client.removeListener(event, this.#forwards[event])
     this.#enqueue(async () => {
       const block = this.#block
       this.#block = undefined
@@ -84,8 +96,31 @@ export class ScopedClient extends EventEmitter {
   }
 
   getTypeParser(...args: Parameters<typeof pg.types.getTypeParser>): unknown {
-    return pg.types.getTypeParser(...args)
+    return this.#home.client.getTypeParser(...args)
   }
+
+  setTypeParser(...args: Parameters<typeof pg.types.setTypeParser>): void {
+    this.#home.client.setTypeParser(...args)
+  }
+
+  getTransactionStatus(): 'T' {
+    return 'T'
+  }
+
+  /** The server's process, for `pg_cancel_backend()`. */
+  get processID(): number | null {
+    return (this.#home.client as unknown as { processID: number | null }).processID
+  }
+
+  /** The connection is the scope's: it is not this client's to end. */
+  end(callback?: () => void): Promise<void> | void {
+    if (!this.#released) this.release()
+    if (callback === undefined) return Promise.resolve()
+    process.nextTick(callback)
+  }
+
+  ref(): void {}
+  unref(): void {}
 
   #enqueue<T>(task: () => Promise<T>): Promise<T> {
     // Without delay when nothing is before it: among all clients of a scope, too, the order of calls counts.
@@ -101,14 +136,15 @@ export class ScopedClient extends EventEmitter {
 
   /** Where a statement belongs: into the BEGIN that is open here, or into a scope opened since inside it. */
   get #scope(): Scope {
-    const home = this.#block?.scope ?? this.#home
-    const current = currentScope(this.#core)
-    return current !== undefined && home.contains(current) ? current : home
+    return innermostIn(this.#core, this.#block?.scope ?? this.#home)
   }
 
   async #run(config: QueryConfig): Promise<QueryResult> {
     const { text } = config
     if (!mayControl(text)) return this.#statement(config)
+    // As outside a scope: a text of several statements may not touch the transaction on the reader.
+    const refused = this.#purpose === 'read' ? refusedOnReader(text, config.values) : undefined
+    if (refused !== undefined) throw new StrictReadModelError(refused)
     const spans = scanStatements(text)
     if (spans.length <= 1) {
       const control = controlOf(spans[0]?.words ?? [])
@@ -135,8 +171,6 @@ export class ScopedClient extends EventEmitter {
     switch (control.kind) {
       case 'begin':
         // A second BEGIN is a warning in PostgreSQL and changes nothing.
-        if (this.#purpose === 'read' && control.access === 'read write')
-          throw new StrictReadModelError('BEGIN READ WRITE')
         this.#block ??= await this.#begin(control.access === 'read only')
         return emptyResult('BEGIN')
       case 'commit':
@@ -174,46 +208,37 @@ export class ScopedClient extends EventEmitter {
     } catch (error) {
       await block.rollback()
       // As PostgreSQL does: COMMIT of a failed transaction answers ROLLBACK.
-      if ((error as { code?: unknown }).code === IN_FAILED_TRANSACTION) return 'ROLLBACK'
+      if (sqlStateOf(error) === IN_FAILED_TRANSACTION) return 'ROLLBACK'
       throw error
     }
   }
 
   async #submit(query: SubmittableQuery, text: string): Promise<void> {
     const scope = this.#scope
+    const reads = this.#purpose === 'read'
+    if (hasControl(text)) {
+      throw reads
+        ? new StrictReadModelError(firstWord(text))
+        : new ScopeNestingError(
+            firstWord(text),
+            scope.facts.kind,
+            'Send it as a text of its own, not as a query object',
+          )
+    }
     // A cursor would keep the connection to itself between two pages: it fetches from a DECLAREd one instead.
-    if (isPortal(query)) {
-      submitPortal(query, text, (config) => this.#statement(config))
+    if (isPortal(query) && (reads || isDeclarable(text))) {
+      submitPortal(query, text, (config) =>
+        reads ? this.#scope.read(config, { keep: true }) : this.#scope.execute(config),
+      )
       return
     }
-    if (this.#purpose === 'write' || scope.facts.readOnly) return scope.submit(query)
+    if (!reads || scope.facts.readOnly) return scope.submit(query)
     const nested = await scope.nest({ readOnly: true })
     await nested.scope.submit(query)
     await nested.rollback()
   }
 }
 
-const IN_FAILED_TRANSACTION = '25P02'
-
 /** Whether a text can hold a BEGIN, COMMIT or the like: cheap, and right for nearly every text. */
 const mayControl = (text: unknown): text is string =>
   typeof text === 'string' && (text.includes(';') || CONTROL_WORDS.has(firstWord(text)))
-
-const emptyResult = (command: string): QueryResult => ({
-  command,
-  rowCount: null,
-  oid: 0,
-  fields: [],
-  rows: [],
-})
-
-/** Calls back in the caller's context; what the callback throws is nobody's rejection. */
-export const settleCallback = <T>(
-  result: Promise<T>,
-  callback: (error: Error | undefined, value?: T) => void,
-): void => {
-  result.then(
-    (value) => process.nextTick(callback, undefined, value),
-    (error: Error) => process.nextTick(callback, error),
-  )
-}

@@ -1,7 +1,8 @@
 import { ClusterClosedError, ConfigError, NoReplicaAvailableError } from '../errors.ts'
 import type { NodeProblem } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
-import { classifyFailure } from '../routing/failures.ts'
+import { classifyFailure, isCheckoutTimeout } from '../routing/failures.ts'
+import { isAlive } from './ask-node.ts'
 import { describeFailure } from './core.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
@@ -54,7 +55,9 @@ export const serveRead = <T>(
         plan.served()
         return result
       } catch (error) {
-        const failure = classifyFailure(error)
+        // All connections are taken: overload, which is no fault of the node, unless it hangs.
+        const hangs = isCheckoutTimeout(error) && !(await isAlive(node))
+        const failure = hangs ? 'node' : classifyFailure(error)
         if (failure === 'statement') throw error
         if (failure !== 'conflict')
           node.failed(error as Error, failure === 'node' ? 'unreachable' : failure)

@@ -50,15 +50,40 @@ export const serveWrite = (
     const routing = writeRouting(core)
     report(routing)
     const lease = await leaseWriter(core, deadline)
+    const write = lease.client.query(config)
     try {
-      const result = await lease.query(config, deadline)
+      const result = await deadline.race(write, () => {})
       lease.release()
       return Object.assign(result, { routing })
     } catch (error) {
+      if (deadline.isOver) {
+        const result = await settleAbandoned(core, lease, write, error)
+        return Object.assign(result, { routing })
+      }
       if (options.asPool) lease.discard(error)
       else lease.release(error)
       const unknown = options.asPool ? isLostConnection(error) : isOutcomeUnknown(error)
       throw unknown ? new WriteOutcomeUnknownError(core.primary.name, { cause: error }) : error
     }
   })
+}
+
+/**
+ * What becomes of a write, or a COMMIT, that was given up after it had been sent: its result when it
+ * was done all the same, the reason of giving up when it certainly was not.
+ *
+ * @throws WriteOutcomeUnknownError when the server does not say
+ */
+export const settleAbandoned = async <T>(
+  core: Core,
+  lease: Lease,
+  write: Promise<T>,
+  reason: unknown,
+): Promise<T> => {
+  const outcome = await lease.giveUp(write)
+  lease.discard(reason)
+  if (outcome === 'not done') throw reason
+  if (outcome === 'unknown')
+    throw new WriteOutcomeUnknownError(core.primary.name, { cause: reason })
+  return outcome.done
 }

@@ -9,11 +9,6 @@ export interface Statement {
   readonly values?: readonly unknown[]
   /** Sent as a prepared statement of this name where the node allows it. */
   readonly name?: string
-  /**
-   * Compiled from a model's own calls with no raw SQL in it, so that it cannot write: inside a
-   * read-write transaction it runs without the read-only savepoint that other reads get.
-   */
-  readonly structured?: boolean
 }
 
 /** Where reads may go: a node's name, a tag, or one of the two roles. */

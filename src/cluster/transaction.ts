@@ -12,7 +12,7 @@ import type { Lease } from './lease.ts'
 import { runNested } from './nested.ts'
 import { ISOLATIONS, Scope } from './scope.ts'
 import type { Isolation } from './scope.ts'
-import { leaseWriter } from './serve-write.ts'
+import { leaseWriter, settleAbandoned } from './serve-write.ts'
 import { settingsStatement } from './settings.ts'
 import type { Settings } from './settings.ts'
 
@@ -34,7 +34,7 @@ export const runTransaction = async <T>(
   fn: () => PromiseLike<T>,
   options: TransactionOptions,
 ): Promise<T> => {
-  checkIsolation(options.isolation)
+  checkOptions(options)
   const around = currentScope(core)
   if (around !== undefined) return runInside(core, around, fn, options)
   const deadline = new Deadline(
@@ -53,10 +53,25 @@ export const runTransaction = async <T>(
     readOnly: options.readOnly ?? false,
     isolation: options.isolation,
   })
-  return deadline.race(runAndCommit(core, lease, scope, fn, options), () => {
-    scope.abandon()
+  const progress: Progress = { commit: undefined }
+  const work = runAndCommit(core, lease, scope, fn, options, progress)
+  try {
+    return await deadline.race(work, () => scope.abandon())
+  } catch (error) {
+    if (!deadline.isOver) throw error
+    if (progress.commit !== undefined) {
+      await settleAbandoned(core, lease, progress.commit, error)
+      return work
+    }
+    // Rolled back by the server when the connection goes.
     lease.discard(true)
-  })
+    throw error
+  }
+}
+
+/** How far a transaction has come: from the COMMIT on, giving it up does not undo it. */
+interface Progress {
+  commit: Promise<unknown> | undefined
 }
 
 const runAndCommit = async <T>(
@@ -65,6 +80,7 @@ const runAndCommit = async <T>(
   scope: Scope,
   fn: () => PromiseLike<T>,
   options: TransactionOptions,
+  progress: Progress,
 ): Promise<T> => {
   let value: T
   try {
@@ -76,13 +92,20 @@ const runAndCommit = async <T>(
     await rollback(lease, scope)
     throw error
   }
-  await commit(core, lease, scope)
+  await commit(core, lease, scope, progress)
   return value
 }
 
-const commit = async (core: Core, lease: Lease, scope: Scope): Promise<void> => {
+const commit = async (
+  core: Core,
+  lease: Lease,
+  scope: Scope,
+  progress: Progress,
+): Promise<void> => {
   try {
-    const { command } = await scope.end('COMMIT')
+    const committing = scope.end('COMMIT')
+    progress.commit = committing
+    const { command } = await committing
     lease.release()
     if (command === 'ROLLBACK') throw new TransactionRolledBackError()
   } catch (error) {
@@ -127,7 +150,12 @@ const runInside = <T>(
   return runNested(core, around, fn, { readOnly, settings, timeoutMs })
 }
 
-const checkIsolation = (isolation: string | undefined): void => {
+const checkOptions = ({ isolation, readOnly }: TransactionOptions): void => {
+  if (readOnly !== undefined && typeof readOnly !== 'boolean') {
+    throw new InvalidArgumentError(
+      `readOnly must be true or false, not ${JSON.stringify(readOnly)}`,
+    )
+  }
   if (isolation === undefined || (ISOLATIONS as readonly string[]).includes(isolation)) return
   throw new InvalidArgumentError(
     `isolation must be one of ${ISOLATIONS.join(', ')}, not '${isolation}'`,

@@ -1,8 +1,7 @@
 import type { Node } from '../nodes/node.ts'
 import type { Position } from '../nodes/position.ts'
 import { probeWritePosition, systemIdentifier } from '../nodes/probe.ts'
-import { Deadline } from './deadline.ts'
-import { Lease } from './lease.ts'
+import { askNode } from './ask-node.ts'
 
 /** A primary that does not tell its position in this time has none for this write. */
 const ASK_TIMEOUT_MS = 1_000
@@ -21,7 +20,7 @@ export class WritePositions {
   readonly #primary: Node
   #running: Promise<unknown> = Promise.resolve()
   #next: Question | undefined
-  #systemIdentifier: Promise<string | undefined> | undefined
+  #systemIdentifier: string | undefined
 
   constructor(primary: Node) {
     this.#primary = primary
@@ -48,22 +47,10 @@ export class WritePositions {
   }
 
   async #ask(asynchronous: boolean): Promise<Position | undefined> {
-    const deadline = new Deadline({ timeoutMs: ASK_TIMEOUT_MS })
-    let lease: Lease | undefined
-    try {
-      const taken = (lease = await Lease.take(this.#primary.control, deadline))
-      const abandon = (): void => taken.abandon()
-      const identifier = await deadline.race(
-        (this.#systemIdentifier ??= systemIdentifier(taken.client)),
-        abandon,
-      )
-      const position = await deadline.race(probeWritePosition(taken.client, asynchronous), abandon)
-      taken.release()
-      return position && { ...position, systemIdentifier: identifier }
-    } catch (error) {
-      lease?.release(error)
-      this.#systemIdentifier = undefined
-      return undefined
-    }
+    return askNode(this.#primary, ASK_TIMEOUT_MS, async (client) => {
+      this.#systemIdentifier ??= await systemIdentifier(client)
+      const position = await probeWritePosition(client, asynchronous)
+      return position && { ...position, systemIdentifier: this.#systemIdentifier }
+    })
   }
 }

@@ -75,6 +75,8 @@ const load = (): Guard => {
     Object.defineProperty(GuardedBuilder.prototype, name, { value })
   }
 
+  guardMethods(PostgresBuilder.prototype, GuardedBuilder.prototype)
+
   const GuardedDialect = class extends Postgres {
     override queryBuilder(): Knex.QueryBuilder {
       return new GuardedBuilder(this as never)
@@ -94,8 +96,59 @@ const load = (): Guard => {
     }
   }
   return {
-    dialect: new GuardedDialect({ client: 'pg' } as never),
+    // What Knex would print as an error it also throws.
+    dialect: new GuardedDialect({ client: 'pg', log: { error: () => undefined } } as never),
     isBuilder: (value) => value instanceof Builder,
+  }
+}
+
+/** Errors that functions of the caller threw while Knex ran them: they are passed on as they are. */
+const ofCaller = new WeakSet<object>()
+
+/** The error for what Knex threw. */
+const translate = (cause: unknown): unknown => {
+  if (cause instanceof SegregatoError || !(cause instanceof Error) || ofCaller.has(cause))
+    return cause
+  return new InvalidArgumentError(`query() could not be compiled: ${cause.message}`, { cause })
+}
+
+/** The same argument; errors of functions in it are known as the caller's. */
+const callersOwn = (argument: unknown): unknown => {
+  if (Array.isArray(argument) && argument.some((each) => typeof each === 'function'))
+    return argument.map(callersOwn)
+  // An application's Knex, and a transaction of it, are functions too: they have a client.
+  if (typeof argument !== 'function' || 'client' in argument) return argument
+  return function (this: unknown, ...args: unknown[]): unknown {
+    try {
+      return Reflect.apply(argument, this, args) as unknown
+    } catch (error) {
+      if (error instanceof Error) ofCaller.add(error)
+      throw error
+    }
+  }
+}
+
+/** Defines every method of a builder that the guarded one does not refuse: what Knex throws is translated. */
+const guardMethods = (builder: object, guarded: object): void => {
+  for (let from = builder; 'select' in from; from = Object.getPrototypeOf(from) as object) {
+    for (const [name, { value: method }] of Object.entries(
+      Object.getOwnPropertyDescriptors(from),
+    )) {
+      if (typeof method !== 'function' || /^_|^constructor$/.test(name)) continue
+      if (Object.hasOwn(guarded, name)) continue
+      const value = function (this: unknown, ...args: unknown[]): unknown {
+        try {
+          return Reflect.apply<unknown, unknown[], unknown>(
+            method as () => unknown,
+            this,
+            args.map(callersOwn),
+          )
+        } catch (error) {
+          throw translate(error)
+        }
+      }
+      Object.defineProperty(guarded, name, { value })
+    }
   }
 }
 
@@ -116,7 +169,7 @@ const refuseWrites = ({ _method: method = 'select', _single: single }: Inner): v
  *
  * @param prepare - sets what the builder starts with, such as its table.
  * @throws StrictReadModelError when it would write or lock, at any depth.
- * @throws InvalidArgumentError when it is no select, or Knex cannot compile it.
+ * @throws InvalidArgumentError when it is no select, or Knex refuses it. What `build` itself throws passes.
  */
 export const compileSelect = (
   prepare: (builder: Knex.QueryBuilder) => void,
@@ -146,9 +199,7 @@ const compile = (dialect: Dialect, builder: unknown): CompiledSelect => {
           : 'rows'
         : { pluck: compiled.pluck }
     return { text, values, shape }
-  } catch (cause) {
-    if (cause instanceof SegregatoError) throw cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new InvalidArgumentError(`query() could not be compiled: ${reason}`, { cause })
+  } catch (error) {
+    throw translate(error)
   }
 }

@@ -57,7 +57,7 @@ const read = async (
   executor: Executor,
   options: CallOptions,
 ): Promise<TableColumns> => {
-  const statement = { text: CATALOGUE, values: [tableOf(model).sql], structured: true }
+  const statement = { text: CATALOGUE, values: [tableOf(model).sql] }
   const { rows } = await executor[EXECUTE]<CatalogueRow>(statement, options)
   const facts = new Map(rows.map((row) => [row.name, { kind: kindOf(row), notNull: row.notNull }]))
   return { facts, complete: facts.size > 0 }

@@ -18,6 +18,8 @@ interface ServerError extends Error {
   readonly column?: string
   readonly constraint?: string
   readonly where?: string
+  /** The function of the server's source that raised it. */
+  readonly routine?: string
 }
 
 const isServerError = (error: unknown): error is ServerError =>
@@ -30,6 +32,13 @@ const isServerError = (error: unknown): error is ServerError =>
 /** The SQLSTATE of an error of the server. */
 export const sqlStateOf = (error: unknown): string | undefined =>
   isServerError(error) ? error.code : undefined
+
+/**
+ * "cached plan must not change result type": a column came or went after the statement was prepared, and
+ * nothing of it was run. Code 0A000 alone would not do: triggers and unsupported SQL fail with it too.
+ */
+export const isStalePlan = (error: unknown): boolean =>
+  isServerError(error) && error.code === '0A000' && error.routine === 'RevalidateCachedQuery'
 
 const VIOLATIONS = {
   '23505': [UniqueViolationError, 'Another row has this value already'],
@@ -61,7 +70,7 @@ const columnOfParameter = (
  * The error that a model rejects with for what a statement failed with: refused values become typed
  * errors that name table, column and constraint; everything else passes as it is.
  *
- * @param columns - the column that each parameter of a structured statement belongs to; absent for raw SQL.
+ * @param columns - the column that each parameter of a statement belongs to; absent for raw SQL.
  */
 export const translate = (
   error: unknown,

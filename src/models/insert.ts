@@ -1,6 +1,6 @@
 import type { TableColumns } from './columns.ts'
 import { quoteIdentifier } from './identifiers.ts'
-import { structured, type Compiled } from './run.ts'
+import { compiled, type Compiled } from './run.ts'
 import type { Table } from './table.ts'
 import { encode, kindIn, Parameters } from './values.ts'
 
@@ -61,7 +61,7 @@ const insert = (
     .map((row) => `(${listed.map((name) => cell(row, name)).join(', ')})`)
     .join(', ')
   const text = `insert into ${table.sql} (${list}) values ${values}${conflict ? conflictClause(conflict, timestamp) : ''} returning *`
-  return structured(text, parameters, rows.length === 1)
+  return compiled(text, parameters, rows.length === 1)
 }
 
 const conflictClause = ({ target, update }: Conflict, timestamp: string | undefined): string => {

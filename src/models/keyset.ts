@@ -5,7 +5,7 @@ import { whereClause } from './conditions.ts'
 import type { TableColumns } from './columns.ts'
 import { quoteIdentifier } from './identifiers.ts'
 import type { Order, ReadState } from './read-state.ts'
-import { structured, type Compiled } from './run.ts'
+import { compiled, type Compiled } from './run.ts'
 import type { Table } from './table.ts'
 import { Parameters } from './values.ts'
 
@@ -75,7 +75,7 @@ export const selectPage = (
     .map(({ column, direction }) => `${quoteIdentifier(column)} ${direction}`)
     .join(', ')
   const text = `select ${list}, ${place} as "${CURSOR}" from ${table.sql}${where}${after} order by ${orderBy} limit ${parameters.add(page.limit + 1)}`
-  return structured(text, parameters)
+  return compiled(text, parameters)
 }
 
 /** The condition for rows after a place: a row comparison where an index can serve it, else step by step. */

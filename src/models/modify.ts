@@ -1,7 +1,7 @@
 import { whereClause, type Condition } from './conditions.ts'
 import type { TableColumns } from './columns.ts'
 import { quoteIdentifier } from './identifiers.ts'
-import { structured, type Compiled } from './run.ts'
+import { compiled, type Compiled } from './run.ts'
 import { encodeKey, keyCondition } from './select.ts'
 import type { Table } from './table.ts'
 import { encode, kindIn, Parameters } from './values.ts'
@@ -44,7 +44,7 @@ export const updateByKey = (
 ): Compiled => {
   const parameters = new Parameters()
   const text = `update ${table.sql} set ${setClause(changes, columns, timestamp, parameters)}`
-  return structured(
+  return compiled(
     `${text}${keyClause(table, key, columns, parameters)} returning *`,
     parameters,
     true,
@@ -61,7 +61,7 @@ export const updateWhere = (
 ): Compiled => {
   const parameters = new Parameters()
   const text = `update ${table.sql} set ${setClause(changes, columns, timestamp, parameters)}`
-  return structured(`${text}${whereClause([where], columns, parameters)}`, parameters)
+  return compiled(`${text}${whereClause([where], columns, parameters)}`, parameters)
 }
 
 /** Adds to one column of a row; a null counts as 0. */
@@ -77,7 +77,7 @@ export const incrementByKey = (
   const name = quoteIdentifier(column)
   const touched = timestamp === undefined ? '' : `, ${quoteIdentifier(timestamp)} = now()`
   const text = `update ${table.sql} set ${name} = coalesce(${name}, 0) + ${parameters.add(by, column)}${touched}`
-  return structured(
+  return compiled(
     `${text}${keyClause(table, key, columns, parameters)} returning *`,
     parameters,
     true,
@@ -91,7 +91,7 @@ export const deleteByKey = (
   columns: TableColumns,
 ): Compiled => {
   const parameters = new Parameters()
-  return structured(
+  return compiled(
     `delete from ${table.sql}${keyClause(table, key, columns, parameters)}`,
     parameters,
     true,
@@ -101,7 +101,7 @@ export const deleteByKey = (
 /** Deletes all rows of a condition. */
 export const deleteWhere = (table: Table, where: Condition, columns: TableColumns): Compiled => {
   const parameters = new Parameters()
-  return structured(
+  return compiled(
     `delete from ${table.sql}${whereClause([where], columns, parameters)}`,
     parameters,
   )

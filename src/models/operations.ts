@@ -114,8 +114,12 @@ export const INSTANCE_METHODS: ReadonlySet<string> = new Set([
   '__proto__',
 ])
 
-/** Names after which callers go on chaining. */
-export const CHAINABLE = ['limit', 'offset', 'orderBy', 'select', 'where', 'with', 'all'] as const
+/** Every name that callers may chain on: a chain that starts with a refused one ends in that refusal. */
+export const KNOWN_NAMES: ReadonlySet<string> = new Set([
+  ...READ_REFUSES,
+  ...WRITE_REFUSES,
+  ...WRITE_INSTANCE,
+])
 
 /** The type of a name that a model refuses. It cannot be called, and the compiler's message shows why. */
 export interface Refused<Why extends string> {

@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto'
 
-import { sqlStateOf } from './errors.ts'
-
 /**
  * Names of prepared statements. A name is made of the text's hash: two installed copies of the
  * library that share a cluster must never give one name to two texts.
@@ -20,9 +18,6 @@ export const preparedName = (text: string): string | undefined => {
   }
   return name
 }
-
-/** "cached plan must not change result type": a column came or went after the statement was prepared. */
-export const isStalePlan = (error: unknown): boolean => sqlStateOf(error) === '0A000'
 
 /** Makes every statement be prepared anew, under another name, on every connection. */
 export const renewNames = (): void => {

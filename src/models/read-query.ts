@@ -2,19 +2,14 @@ import type { Knex } from 'knex'
 import type { QueryResultRow } from 'pg'
 
 import type { CallOptions } from '../cluster/statement.ts'
-import { InvalidArgumentError, StrictReadModelError } from '../errors.ts'
+import { InvalidArgumentError } from '../errors.ts'
 import { condition } from './conditions.ts'
-import { READ_REFUSES, type ReadRefused, type RefusedByRead } from './operations.ts'
+import * as pages from './pages.ts'
 import { compileTemplate } from './raw.ts'
 import { callOptions, columnList, EMPTY, order, rowCount, type ReadState } from './read-state.ts'
 import * as reads from './reads.ts'
-import { refusing } from './refusal.ts'
+import { WriteRefusingQuery } from './read-refusal.ts'
 import type { Column, Direction, Id, Page, ReadModel, Row, Total, Where } from './types.ts'
-
-const Refusing = refusing<ReadRefused, ReadRefused, RefusedByRead>(
-  { class: [], instance: READ_REFUSES },
-  (operation) => new StrictReadModelError(operation),
-)
 
 /**
  * A query of a read model. It never changes: each step gives a new one. Awaiting it sends it, and
@@ -26,7 +21,7 @@ const Refusing = refusing<ReadRefused, ReadRefused, RefusedByRead>(
  * const titles = await recent.pluck('title')
  */
 export class ReadQuery<M extends ReadModel, Item = InstanceType<M>>
-  extends Refusing
+  extends WriteRefusingQuery
   implements PromiseLike<Item[]>
 {
   readonly #model: M
@@ -178,18 +173,18 @@ export class ReadQuery<M extends ReadModel, Item = InstanceType<M>>
   }
 
   /** One page, and the cursor of the next. Ties are broken by the primary key. */
-  paginate(options: reads.PageOptions = {}): Promise<Page<Item>> {
-    return reads.paginate(this.#model, this.#state, options) as Promise<Page<Item>>
+  paginate(options: pages.PageOptions = {}): Promise<Page<Item>> {
+    return pages.paginate(this.#model, this.#state, options) as Promise<Page<Item>>
   }
 
   /** The rows one by one; memory holds one page of them. */
-  stream(options: reads.StreamOptions = {}): AsyncGenerator<Item, void, undefined> {
-    return reads.stream(this.#model, this.#state, options) as AsyncGenerator<Item, void, undefined>
+  stream(options: pages.StreamOptions = {}): AsyncGenerator<Item, void, undefined> {
+    return pages.stream(this.#model, this.#state, options) as AsyncGenerator<Item, void, undefined>
   }
 
   /** The rows in arrays; memory holds one of them. */
-  inBatches(options: reads.BatchOptions = {}): AsyncGenerator<Item[], void, undefined> {
-    return reads.batches(this.#model, this.#state, options.size) as AsyncGenerator<
+  inBatches(options: pages.BatchOptions = {}): AsyncGenerator<Item[], void, undefined> {
+    return pages.batches(this.#model, this.#state, options.size) as AsyncGenerator<
       Item[],
       void,
       undefined

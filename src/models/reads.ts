@@ -1,15 +1,14 @@
 import type { Knex } from 'knex'
 import type { QueryResultRow } from 'pg'
 
-import { InvalidArgumentError, RecordNotFoundError } from '../errors.ts'
+import { RecordNotFoundError } from '../errors.ts'
 import { declaredColumns } from './columns.ts'
 import { condition } from './conditions.ts'
 import { quoteIdentifier } from './identifiers.ts'
-import { CURSOR, decodeCursor, encodeCursor, pageOrder, selectPage, type Place } from './keyset.ts'
 import { compileQuery, shaped } from './raw.ts'
 import { columnList, EMPTY, rowCount, type ReadState } from './read-state.ts'
 import { idOf, modelOf, refill, toInstances } from './rows.ts'
-import { Call, type Compiled } from './run.ts'
+import { beginRead, type Compiled } from './run.ts'
 import {
   namesIn,
   ordered,
@@ -20,44 +19,15 @@ import {
   selectValue,
 } from './select.ts'
 import { keyValues, tableOf } from './table.ts'
-import type { Page, ReadModel, Row } from './types.ts'
+import type { ReadModel, Row } from './types.ts'
 import { toNumber } from './values.ts'
-
-const PAGE_SIZE = 100
-const BATCH_SIZE = 1_000
-
-/** What `paginate` takes. */
-export interface PageOptions {
-  /** The `next` of the page before; absent or `null` for the first page. */
-  readonly after?: string | null | undefined
-  /** How many rows a page has. @defaultValue the query's own limit, else 100 */
-  readonly limit?: number | undefined
-}
-
-/** What `inBatches` takes. */
-export interface BatchOptions {
-  /** How many rows a batch has. @defaultValue `1_000` */
-  readonly size?: number | undefined
-}
-
-/** What `stream` takes. */
-export interface StreamOptions {
-  /** How many rows are fetched at once. @defaultValue `1_000` */
-  readonly pageSize?: number | undefined
-}
 
 /** What `query` gives: what Knex says, or the model's rows when the builder is given back through nothing. */
 export type Selected<M extends ReadModel, Built> =
   Built extends PromiseLike<infer Rows> ? Rows : Row<M>[]
 
-/** Starts a call. A mistake in the query shows here, so that it always comes as a rejection. */
-const begin = (model: ReadModel, { options, mistake }: ReadState): Call => {
-  if (mistake !== undefined) throw mistake
-  return new Call(model, 'reader', options)
-}
-
 export const rows = async (model: ReadModel, state: ReadState): Promise<object[]> => {
-  const call = begin(model, state)
+  const call = beginRead(model, state)
   const columns = await call.columns(namesIn(state))
   const result = await call.run(selectRows(tableOf(model), state, columns))
   return toInstances(model, result.rows)
@@ -79,7 +49,7 @@ const rowByKey = async (
   id: unknown,
 ): Promise<QueryResultRow> => {
   const compiled = selectByKey(tableOf(model), keyValues(model, id), declaredColumns(model))
-  const [row] = (await begin(model, state).run<QueryResultRow>(compiled)).rows
+  const [row] = (await beginRead(model, state).run<QueryResultRow>(compiled)).rows
   if (row === undefined) throw notFound(model)
   return row
 }
@@ -115,7 +85,7 @@ export const last = async (
   count: number,
 ): Promise<object[]> => {
   rowCount(count, 'The number of rows')
-  const call = begin(model, state)
+  const call = beginRead(model, state)
   const columns = await call.columns(namesIn(state))
   const result = await call.run(selectLast(tableOf(model), state, columns, count))
   return toInstances(model, result.rows.toReversed())
@@ -126,7 +96,7 @@ export const pluck = async (
   state: ReadState,
   columns: readonly string[],
 ): Promise<unknown[]> => {
-  const call = begin(model, state)
+  const call = beginRead(model, state)
   const wanted = { ...state, columns: columnList(columns, 'pluck') }
   const compiled = selectRows(tableOf(model), wanted, await call.columns(namesIn(wanted)))
   const result = await call.run<QueryResultRow>(compiled)
@@ -145,7 +115,7 @@ interface Value {
 }
 
 export const exists = async (model: ReadModel, state: ReadState): Promise<boolean> => {
-  const call = begin(model, state)
+  const call = beginRead(model, state)
   const { rows } = await call.run<Value>(
     selectExists(tableOf(model), state, await call.columns(namesIn(state))),
   )
@@ -153,7 +123,7 @@ export const exists = async (model: ReadModel, state: ReadState): Promise<boolea
 }
 
 export const count = async (model: ReadModel, state: ReadState): Promise<number> => {
-  const call = begin(model, state)
+  const call = beginRead(model, state)
   const { rows } = await call.run<Value>(
     selectValue(tableOf(model), 'count(*)', state, await call.columns(namesIn(state))),
   )
@@ -166,7 +136,7 @@ export const aggregate = async (
   name: 'sum' | 'avg' | 'min' | 'max',
   column: string,
 ): Promise<unknown> => {
-  const call = begin(model, state)
+  const call = beginRead(model, state)
   const expression = `${name}(${quoteIdentifier(column)})`
   const columns = await call.columns([...namesIn(state), column])
   const { rows } = await call.run<Value>(selectValue(tableOf(model), expression, state, columns))
@@ -177,61 +147,8 @@ export const sum = async (model: ReadModel, state: ReadState, column: string): P
   const total = await aggregate(model, state, 'sum', column)
   if (total !== null) return total
   // No rows. The kind is known by now, without another question to the server.
-  const call = begin(model, state)
+  const call = beginRead(model, state)
   return (await call.columns([column])).facts.get(column)?.kind === 'number' ? 0 : '0'
-}
-
-const withoutPlace = (row: QueryResultRow): QueryResultRow =>
-  Object.fromEntries(Object.entries(row).filter(([name]) => name !== CURSOR))
-
-export const paginate = async (
-  model: ReadModel,
-  state: ReadState,
-  options: PageOptions,
-): Promise<Page<object>> => {
-  if (state.offset !== undefined)
-    throw new InvalidArgumentError('paginate() goes by cursor: leave offset() out')
-  const table = tableOf(model)
-  const limit = rowCount(options.limit ?? state.limit ?? PAGE_SIZE, 'The limit of a page', 1)
-  const orders = pageOrder(table, state.orders)
-  const after =
-    options.after === undefined || options.after === null
-      ? undefined
-      : decodeCursor(table, orders, options.after)
-  const call = begin(model, state)
-  const columns = await call.columns(namesIn({ ...state, orders }))
-  const { rows } = await call.run<QueryResultRow>(
-    selectPage(table, state, columns, orders, { after, limit }),
-  )
-  const page = rows.slice(0, limit)
-  const place = page.at(-1)?.[CURSOR] as Place | undefined
-  const next =
-    rows.length > limit && place !== undefined ? encodeCursor(table, orders, place) : null
-  return {
-    rows: toInstances(model, page.map(withoutPlace)),
-    next,
-  }
-}
-
-export const batches = async function* (
-  model: ReadModel,
-  state: ReadState,
-  size: number = BATCH_SIZE,
-): AsyncGenerator<object[], void, undefined> {
-  rowCount(size, 'The size of a batch', 1)
-  const call = begin(model, state)
-  const columns = await call.columns(namesIn(state))
-  for await (const page of call.pages(selectRows(tableOf(model), state, columns), size)) {
-    if (page.length > 0) yield toInstances(model, page)
-  }
-}
-
-export const stream = async function* (
-  model: ReadModel,
-  state: ReadState,
-  { pageSize }: StreamOptions,
-): AsyncGenerator<object, void, undefined> {
-  for await (const batch of batches(model, state, pageSize)) yield* batch
 }
 
 export const query = async (
@@ -239,7 +156,7 @@ export const query = async (
   state: ReadState,
   build: (builder: Knex.QueryBuilder) => unknown,
 ): Promise<unknown> => {
-  const call = begin(model, state)
+  const call = beginRead(model, state)
   const columns = await call.columns(namesIn(state))
   const { shape, ...statement } = compileQuery(tableOf(model), state, columns, build)
   const { rows } = await call.run(statement)
@@ -251,6 +168,6 @@ export const sql = async <R extends QueryResultRow>(
   state: ReadState,
   statement: Compiled,
 ): Promise<R[]> => {
-  const { rows } = await begin(model, state).run<R>(statement)
+  const { rows } = await beginRead(model, state).run<R>(statement)
   return rows
 }

@@ -1,20 +1,20 @@
 import type { SegregatoError } from '../errors.ts'
-import { CHAINABLE } from './operations.ts'
+import { KNOWN_NAMES } from './operations.ts'
 
 type Refuse = (operation: string) => SegregatoError
 
+/** By these a refused stream is read, with `for await` or by hand. */
+const ITERATION = [Symbol.asyncIterator, 'next', 'return', 'throw'] as const
+
 /**
- * A promise that rejects with `error`. Names that callers chain on give the same promise, so that
+ * A promise that rejects with `error`. Every name that callers chain on gives the same promise, so that
  * `PostCommand.where(…).limit(1)` rejects with the refusal, not with a TypeError beside it.
  */
 const refused = (error: SegregatoError): Promise<never> => {
   const promise: Promise<never> = Promise.reject(error)
   const same = { value: () => promise }
-  const chain: PropertyDescriptorMap = {
-    [Symbol.asyncIterator]: { value: () => ({ next: () => promise }) },
-  }
-  for (const name of [...CHAINABLE, 'count', 'first', 'last', 'pluck', 'find', 'findBy', 'exists'])
-    chain[name] = same
+  const chain: PropertyDescriptorMap = {}
+  for (const name of [...KNOWN_NAMES, ...ITERATION]) chain[name] = same
   return Object.defineProperties(promise, chain)
 }
 

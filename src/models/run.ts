@@ -10,8 +10,9 @@ import {
 import { DeadlineExceededError } from '../errors.ts'
 import { clusterOf, type ModelCluster } from './binding.ts'
 import { columnsOf, type TableColumns } from './columns.ts'
-import { sqlStateOf, translate } from './errors.ts'
-import { isStalePlan, preparedName, renewNames } from './prepared.ts'
+import { isStalePlan, sqlStateOf, translate } from './errors.ts'
+import { preparedName, renewNames } from './prepared.ts'
+import type { ReadState } from './read-state.ts'
 import type { Model } from './types.ts'
 import type { Parameters } from './values.ts'
 
@@ -25,15 +26,10 @@ export interface Compiled {
   readonly prepare?: boolean
 }
 
-/** A text that was compiled from a model's own calls cannot write unless it says so. */
-const statementOf = ({ text, values, columns }: Compiled): Statement => ({
-  text,
-  values,
-  ...(columns !== undefined && { structured: true }),
-})
+const statementOf = ({ text, values }: Compiled): Statement => ({ text, values })
 
 /** A statement made of a model's own calls, with no SQL from outside. */
-export const structured = (
+export const compiled = (
   text: string,
   { values, columns }: Parameters,
   prepare = false,
@@ -43,6 +39,12 @@ export const structured = (
   columns,
   prepare,
 })
+
+/** Starts a call of a query. A mistake in the query shows here, so that it always comes as a rejection. */
+export const beginRead = (model: Model, { options, mistake }: ReadState): Call => {
+  if (mistake !== undefined) throw mistake
+  return new Call(model, 'reader', options)
+}
 
 /**
  * One call of a model: which pool it uses and what is left of its time. A call may need several
@@ -69,9 +71,9 @@ export class Call {
   }
 
   /** Sends one statement. */
-  async run<Row extends QueryResultRow>(compiled: Compiled): Promise<RoutedResult<Row>> {
-    const statement = statementOf(compiled)
-    const name = compiled.prepare === true ? preparedName(compiled.text) : undefined
+  async run<Row extends QueryResultRow>(wanted: Compiled): Promise<RoutedResult<Row>> {
+    const statement = statementOf(wanted)
+    const name = wanted.prepare === true ? preparedName(wanted.text) : undefined
     try {
       if (name === undefined) return await this.#send<Row>(statement)
       return await this.#send<Row>({ ...statement, name }).catch((error: unknown) => {
@@ -83,7 +85,7 @@ export class Call {
         })
       })
     } catch (error) {
-      throw translate(error, this.model, compiled.columns)
+      throw translate(error, this.model, wanted.columns)
     }
   }
 
@@ -93,13 +95,13 @@ export class Call {
 
   /** Reads page by page: memory holds one page. */
   async *pages<Row extends QueryResultRow>(
-    compiled: Compiled,
+    wanted: Compiled,
     pageSize: number,
   ): AsyncGenerator<Row[], void, undefined> {
     try {
-      yield* this.cluster.reader[PAGES]<Row>(statementOf(compiled), { ...this.#left(), pageSize })
+      yield* this.cluster.reader[PAGES]<Row>(statementOf(wanted), { ...this.#left(), pageSize })
     } catch (error) {
-      throw translate(error, this.model, compiled.columns)
+      throw translate(error, this.model, wanted.columns)
     }
   }
 

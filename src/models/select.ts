@@ -2,7 +2,7 @@ import { whereClause } from './conditions.ts'
 import type { TableColumns } from './columns.ts'
 import { quoteIdentifier } from './identifiers.ts'
 import type { Order, ReadState } from './read-state.ts'
-import { structured, type Compiled } from './run.ts'
+import { compiled, type Compiled } from './run.ts'
 import type { Table } from './table.ts'
 import { encode, kindIn, Parameters } from './values.ts'
 
@@ -37,10 +37,7 @@ const selectText = (
 /** The rows of a query. */
 export const selectRows = (table: Table, state: ReadState, columns: TableColumns): Compiled => {
   const parameters = new Parameters()
-  return structured(
-    selectText(table, listOf(state.columns), state, columns, parameters),
-    parameters,
-  )
+  return compiled(selectText(table, listOf(state.columns), state, columns, parameters), parameters)
 }
 
 /** The last rows of a query: the order reversed, of a subquery when a limit already cuts the rows. */
@@ -57,10 +54,7 @@ export const selectLast = (
   }))
   if (state.limit === undefined && state.offset === undefined) {
     const last = { ...state, orders: reversed, limit: count }
-    return structured(
-      selectText(table, listOf(state.columns), last, columns, parameters),
-      parameters,
-    )
+    return compiled(selectText(table, listOf(state.columns), last, columns, parameters), parameters)
   }
   const inner = selectText(
     table,
@@ -70,7 +64,7 @@ export const selectLast = (
     parameters,
   )
   const text = `select ${listOf(state.columns)} from (${inner}) s${orderClause(reversed)} limit ${parameters.add(count)}`
-  return structured(text, parameters)
+  return compiled(text, parameters)
 }
 
 /** The order of a query, by the primary key when it has none. */
@@ -89,14 +83,14 @@ export const selectValue = (
   const source = cut
     ? `(${selectText(table, '*', state, columns, parameters)}) s`
     : `${table.sql}${whereClause(state.conditions, columns, parameters)}`
-  return structured(`select ${expression} as value from ${source}`, parameters)
+  return compiled(`select ${expression} as value from ${source}`, parameters)
 }
 
 /** Whether there is any row. */
 export const selectExists = (table: Table, state: ReadState, columns: TableColumns): Compiled => {
   const parameters = new Parameters()
   const text = selectText(table, '1', { ...state, orders: [] }, columns, parameters)
-  return structured(`select exists(${text}) as value`, parameters)
+  return compiled(`select exists(${text}) as value`, parameters)
 }
 
 const byKey = new WeakMap<Table, string>()

@@ -2,18 +2,11 @@ import type { Knex } from 'knex'
 import type { QueryResultRow } from 'pg'
 
 import type { CallOptions } from '../cluster/statement.ts'
-import { StrictReadModelError } from '../errors.ts'
 import type { ClusterSource } from './binding.ts'
-import { READ_REFUSES, type ReadRefused, type RefusedByRead } from './operations.ts'
+import type { BatchOptions, PageOptions, StreamOptions } from './pages.ts'
 import { ReadQuery } from './read-query.ts'
-import {
-  reload,
-  type BatchOptions,
-  type PageOptions,
-  type Selected,
-  type StreamOptions,
-} from './reads.ts'
-import { refusing } from './refusal.ts'
+import { WriteRefusingModel } from './read-refusal.ts'
+import { reload, type Selected } from './reads.ts'
 import type {
   Column,
   ColumnKind,
@@ -26,14 +19,9 @@ import type {
   Where,
 } from './types.ts'
 
-const Refusing = refusing<ReadRefused, ReadRefused, RefusedByRead>(
-  { class: READ_REFUSES, instance: READ_REFUSES },
-  (operation) => new StrictReadModelError(operation),
-)
-
 /**
  * The base of read models: a table that is read from replicas and never written. Every writing name
- * does not compile and rejects with {@link StrictReadModelError} in JavaScript, before anything is sent.
+ * does not compile and rejects with `StrictReadModelError` in JavaScript, before anything is sent.
  *
  * A mistake in a call (an `undefined` in a condition, an unknown column) always comes as a rejection
  * with `InvalidArgumentError`, never as a synchronous throw.
@@ -47,7 +35,7 @@ const Refusing = refusing<ReadRefused, ReadRefused, RefusedByRead>(
  * const post = await PostQuery.find(id)
  * const posts = await PostQuery.where({ title: 'Hello' }).orderBy('id', 'desc').limit(20)
  */
-export abstract class StrictReadBase extends Refusing {
+export abstract class StrictReadBase extends WriteRefusingModel {
   /** The table, with its schema where needed: `posts`, `app.posts`. */
   static tableName: string = ''
   /** The column of the primary key, or the columns of a composite one (`['a', 'b'] as const`). @defaultValue `'id'` */

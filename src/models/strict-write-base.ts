@@ -59,7 +59,11 @@ export abstract class StrictWriteBase extends Refusing {
   static cluster: ClusterSource | undefined = undefined
   /** Checks input for new rows before anything is sent: any Standard Schema, such as zod, valibot, arktype. */
   static schema: StandardSchemaV1 | undefined = undefined
-  /** Checks input for updates. @defaultValue `schema`, of which only what concerns the given fields counts */
+  /**
+   * Checks input for updates. A given key that it does not keep is refused, never left out silently.
+   *
+   * @defaultValue `schema`, of which only what concerns the given keys counts
+   */
   static updateSchema: StandardSchemaV1 | undefined = undefined
   /** Sets `updated_at`, or the column named here, to the present time with each write. @defaultValue `false` */
   static timestamps: boolean | string = false
@@ -106,7 +110,12 @@ export abstract class StrictWriteBase extends Refusing {
     return writes.upsert(this, input, options)
   }
 
-  /** Changes the row with this primary key and gives it. @throws RecordNotFoundError when there is none. */
+  /**
+   * Changes the row with this primary key and gives it.
+   *
+   * @throws RecordNotFoundError when there is none.
+   * @throws ValidationError when the schema refuses a value, or does not keep a given key.
+   */
   static update<M extends WriteModel>(
     this: M,
     id: Id<M>,

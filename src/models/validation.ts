@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 
 import { InvalidArgumentError, ValidationError, type ValidationIssue } from '../errors.ts'
+import { fieldSchemas } from './field-schemas.ts'
 import { isPlainObject } from './table.ts'
 import type { WriteModel } from './types.ts'
 
@@ -43,7 +44,10 @@ export const validNew = async (
   )
 }
 
-/** The values that an input for existing rows stands for. Only given keys are among them. */
+/**
+ * The values that an input for existing rows stands for. Only given keys are among them, and none of them
+ * vanishes: one that the schema does not keep is an issue.
+ */
 export const validChanges = async (model: WriteModel, input: unknown): Promise<Values> => {
   const changes = given(input, model)
   const { schema, updateSchema } = model
@@ -57,10 +61,23 @@ export const validChanges = async (model: WriteModel, input: unknown): Promise<V
 }
 
 /** A schema's default, for a key that was not given, must not overwrite the column. */
-const onlyGiven = (value: unknown, changes: Values, model: WriteModel): Values =>
-  Object.fromEntries(
-    Object.entries(given(value, model)).filter(([key]) => Object.hasOwn(changes, key)),
+const onlyGiven = (value: unknown, changes: Values, model: WriteModel): Values => {
+  const kept = given(value, model)
+  refuseUnknown(
+    model,
+    Object.keys(changes).filter((key) => !Object.hasOwn(value as object, key)),
   )
+  return Object.fromEntries(Object.entries(kept).filter(([key]) => Object.hasOwn(changes, key)))
+}
+
+const refuseUnknown = (model: WriteModel, keys: readonly string[]): void => {
+  if (keys.length === 0) return
+  const message = 'The schema does not keep this key, so that it cannot be changed'
+  throw new ValidationError(
+    model.name,
+    keys.map((key) => ({ message, path: [key] })),
+  )
+}
 
 /** Runs a schema for whole rows on a part of one: issues about keys that were not given do not count. */
 const validPart = async (
@@ -71,28 +88,39 @@ const validPart = async (
   const result = await run(schema, changes)
   if (result.issues === undefined) return onlyGiven(result.value, changes, model)
   const issues = result.issues
+    .filter((issue) => keysOf(issue).some((key) => Object.hasOwn(changes, key)))
     .map(toIssue)
-    .filter(({ path }) => path.length > 0 && Object.hasOwn(changes, String(path[0])))
   if (issues.length > 0) throw new ValidationError(model.name, issues)
   return transformed(model, schema, changes)
 }
 
+/** The keys of the row that an issue is about. zod lists unrecognised ones beside an empty path. */
+const keysOf = (issue: StandardSchemaV1.Issue): readonly PropertyKey[] => {
+  const [key] = toIssue(issue).path
+  if (key !== undefined) return [key]
+  const keys: unknown = Reflect.get(issue, 'keys')
+  return Array.isArray(keys) ? keys.map(String) : []
+}
+
 /**
  * A schema that misses other keys gives no value. Where it can name the schemas of its fields these give
- * the transformed values, and keys that it does not know are left out, as they would be in a whole row.
+ * the transformed values.
  */
 const transformed = async (
   model: WriteModel,
   schema: StandardSchemaV1,
   changes: Values,
 ): Promise<Values> => {
-  const fields = fieldsOf(schema)
-  if (fields === undefined) return changes
+  const schemaOf = fieldSchemas(schema)
+  if (schemaOf === undefined) return changes
+  refuseUnknown(
+    model,
+    Object.keys(changes).filter((key) => schemaOf(key) === undefined),
+  )
   const values: Values = {}
   for (const [key, value] of Object.entries(changes)) {
-    const field = Object.hasOwn(fields, key) ? fields[key] : undefined
-    if (!isSchema(field)) continue
-    const result = await run(field, value)
+    const field = schemaOf(key)
+    const result = field === undefined || field === 'any' ? { value } : await run(field, value)
     if (result.issues !== undefined) {
       throw new ValidationError(
         model.name,
@@ -103,18 +131,3 @@ const transformed = async (
   }
   return values
 }
-
-/** Where zod (`shape`) and valibot (`entries`) keep the schemas of fields. */
-const fieldsOf = (schema: object): Readonly<Record<string, unknown>> | undefined => {
-  for (const name of ['shape', 'entries']) {
-    const fields: unknown = Reflect.get(schema, name)
-    if (typeof fields === 'object' && fields !== null)
-      return fields as Readonly<Record<string, unknown>>
-  }
-  return undefined
-}
-
-const isSchema = (value: unknown): value is StandardSchemaV1 =>
-  (typeof value === 'object' || typeof value === 'function') &&
-  value !== null &&
-  '~standard' in value

@@ -15,26 +15,33 @@ interface Backend {
   readonly secretKey: number | null
 }
 
+/** A server that does not take the request in this time is not waited for. */
+const CANCEL_TIMEOUT_MS = 1_000
+
 /**
  * Asks the server to cancel what a connection is running (CancelRequest, PostgreSQL documentation
- * 54.2.8), over a connection of its own. Nobody waits for it: whether it came in time only shows in
- * the cancelled statement.
+ * 54.2.8), over a connection of its own. Resolves when the server has closed that one: then the
+ * signal has been sent, and a statement that follows cannot be hit by it. Whether it came in time
+ * only shows in the cancelled statement.
  */
-export const cancelRunning = (client: NodeClient): void => {
+export const cancelRunning = (client: NodeClient): Promise<void> => {
   const { processID, secretKey } = client as unknown as Backend
-  if (processID === null || secretKey === null) return
+  if (processID === null || secretKey === null) return Promise.resolve()
   const { node } = client
   // The client's own TLS options, as it has checked the server with them.
   const ssl = (client as unknown as { ssl: boolean }).ssl
   const connection = new pg.Connection({ ssl }) as CancelConnection
-  connection.on('error', () => connection.stream.destroy())
-  connection.stream.on('close', () => connection.stream.destroy())
-  const request = (): void => {
-    connection.cancel(processID, secretKey)
-    connection.stream.end()
-  }
-  connection.on('connect', () => (ssl ? connection.requestSsl() : request()))
-  connection.on('sslconnect', request)
-  if (node.host.startsWith('/')) connection.connect(`${node.host}/.s.PGSQL.${node.port}`)
-  else connection.connect(node.port, node.host)
+  return new Promise((resolve) => {
+    const giveUp = setTimeout(() => connection.stream.destroy(), CANCEL_TIMEOUT_MS)
+    connection.on('error', () => connection.stream.destroy())
+    connection.on('end', () => {
+      clearTimeout(giveUp)
+      resolve()
+    })
+    const request = (): void => connection.cancel(processID, secretKey)
+    connection.on('connect', () => (ssl ? connection.requestSsl() : request()))
+    connection.on('sslconnect', request)
+    if (node.host.startsWith('/')) connection.connect(`${node.host}/.s.PGSQL.${node.port}`)
+    else connection.connect(node.port, node.host)
+  })
 }

@@ -3,11 +3,10 @@ import pg from 'pg'
 import type { QueryConfig } from 'pg'
 import { StrictReadModelError } from '../errors.ts'
 import type { NodeConfig } from '../config/types.ts'
-import { controlsOf, rewriteControls } from '../sql/control.ts'
-import { refusedOnReader } from '../sql/read-guard.ts'
+import { hasControl, refusedOnReader } from '../sql/read-guard.ts'
 import { firstWord } from '../sql/scan.ts'
 import type { NodeClientConfig, Purpose } from './options.ts'
-import { bindToCaller, readQueryArguments, whenEnded } from './query-arguments.ts'
+import { bindToCaller, readQueryArguments } from './query-arguments.ts'
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
 
 /** `query` without its overloads, which cannot be declared again in a subclass. */
@@ -30,6 +29,8 @@ export class NodeClient extends pg.Client {
     this.on('error', () => {})
     // A password function that fails leaves pg's socket open until the server gives up on it.
     this.connection.on('error', () => this.connection.stream.destroy())
+    // What has been used to log in need not be kept where `inspect` can show it.
+    this.on('connect', () => forgetPassword(this))
   }
 
   override query(...args: never[]): never {
@@ -67,87 +68,69 @@ export class NodeClient extends pg.Client {
 /**
  * A connection for reads. The server refuses writes since it was opened with
  * `default_transaction_read_only=on`; what would lift that is refused here before it is sent.
- * Behind a pooler that takes no start-up parameters each statement runs in `BEGIN READ ONLY`.
  */
 export class ReadClient extends NodeClient {
-  #inTransaction = false
-  #readWrite = false
-
   constructor(config: NodeClientConfig) {
     super(config)
+    if (this.node.pgbouncer) return
     // PostgreSQL 14 and later report this setting: the last guard against functions that change it.
+    // The report comes before the server takes the next statement, and nothing is sent after it.
     this.connection.on('parameterStatus', (message: ParameterStatus) => {
-      if (message.parameterName !== 'default_transaction_read_only') return
-      if (this.node.pgbouncer || message.parameterValue === 'on') return
-      this.#readWrite = true
-      // Not at once: the statement that did it is still running, and its result belongs to the caller.
-      this.once('drain', () => void this.end())
+      if (message.parameterName !== READ_ONLY_DEFAULT || message.parameterValue === 'on') return
+      this.connection.stream.destroy(new StrictReadModelError(`SET ${READ_ONLY_DEFAULT}`))
     })
-  }
-
-  #refusal(text: string, values?: readonly unknown[]): StrictReadModelError | undefined {
-    if (this.#readWrite) return new StrictReadModelError('SET default_transaction_read_only')
-    const operation = refusedOnReader(text, values)
-    return operation === undefined ? undefined : new StrictReadModelError(operation)
   }
 
   protected override send(config: QueryConfig, callback: QueryCallback): void {
     const text = typeof config.text === 'string' ? config.text : ''
-    const refusal = this.#refusal(text, config.values)
-    if (refusal !== undefined) {
-      process.nextTick(callback, refusal)
+    const refused = refusedOnReader(text, config.values)
+    if (refused !== undefined) {
+      process.nextTick(callback, new StrictReadModelError(refused))
       return
     }
-    const answer: QueryCallback = (error, result) =>
-      callback(error && refusedByServer(error, text), result)
-    if (!this.node.pgbouncer) {
-      plainQuery(this, config, answer)
-    } else if (this.#follows(text)) {
-      plainQuery(this, { ...config, text: beginReadOnly(text) }, answer)
-    } else {
-      plainQuery(this, 'BEGIN READ ONLY', () => {})
-      plainQuery(this, config, (error: Error | null, result: never) => {
-        plainQuery(this, 'COMMIT', () => answer(error, result))
-      })
-    }
+    this.sendRead(config, (error, result) =>
+      callback(error && refusedByServer(error, text), result),
+    )
   }
 
   protected override submit(query: SubmittableQuery, text: string): void {
-    const refusal = this.#refusal(text)
-    if (refusal !== undefined) {
+    // A query object is not looked into further: it may not touch the transaction at all.
+    const refused = refusedOnReader(text) ?? (hasControl(text) ? firstWord(text) : undefined)
+    if (refused !== undefined) {
+      const refusal = new StrictReadModelError(refused)
       process.nextTick(() => query.handleError(refusal, this.connection))
       return
     }
     const handleError = query.handleError.bind(query)
     query.handleError = (error, connection) => handleError(refusedByServer(error, text), connection)
-    if (this.node.pgbouncer && !this.#follows(text)) {
-      plainQuery(this, 'BEGIN READ ONLY', () => {})
-      whenEnded(query, () => plainQuery(this, 'COMMIT', () => {}))
-    }
-    plainQuery(this, query)
+    this.submitRead(query)
   }
 
-  /** Whether a text belongs to a transaction of the user's own, so that it gets none around it. */
-  #follows(text: string): boolean {
-    const controls = controlsOf(text)
-    const last = controls.at(-1)
-    if (last === undefined) return this.#inTransaction
-    this.#inTransaction = last.kind === 'begin' || ('chain' in last && last.chain)
-    return true
+  /** Sends a statement that passed the guard. */
+  protected sendRead(config: QueryConfig, callback: QueryCallback): void {
+    plainQuery(this, config, callback)
+  }
+
+  /** Submits a query object that passed the guard. */
+  protected submitRead(query: SubmittableQuery): void {
+    plainQuery(this, query)
   }
 }
+
+const READ_ONLY_DEFAULT = 'default_transaction_read_only'
 
 interface ParameterStatus {
   readonly parameterName: string
   readonly parameterValue: string
 }
 
-const beginReadOnly = (text: string): string =>
-  rewriteControls(text, (control, original) =>
-    control.kind === 'begin' && control.access === undefined
-      ? `${original.trimEnd()} READ ONLY`
-      : original,
-  )
+const forgetPassword = (client: pg.Client): void => {
+  const { connectionParameters } = client as unknown as {
+    connectionParameters: { password: unknown }
+  }
+  client.password = undefined
+  connectionParameters.password = null
+}
 
 /** SQLSTATE of a write in a read-only transaction or on a standby. */
 const READ_ONLY_SQL_TRANSACTION = '25006'

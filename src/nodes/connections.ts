@@ -6,6 +6,7 @@ import type { NodeConfig } from '../config/types.ts'
 import { cancelRunning } from './cancel.ts'
 import { ReadClient } from './client.ts'
 import type { NodeClient } from './client.ts'
+import { PoolerReadClient } from './pooler-read-client.ts'
 import { WriteClient } from './write-client.ts'
 import { clientOptions } from './options.ts'
 import type { BeginWrite, PoolOptions, Purpose } from './options.ts'
@@ -41,6 +42,11 @@ export interface Connections extends EventEmitter {
   destroy(): void
 }
 
+const classFor = (node: NodeConfig, purpose: Purpose): typeof NodeClient => {
+  if (purpose === 'write') return WriteClient
+  return node.pgbouncer ? PoolerReadClient : ReadClient
+}
+
 const WAITING_POLL_MS = 10
 
 /** Connections held by a `pg.Pool`. */
@@ -73,9 +79,7 @@ export class PooledConnections extends EventEmitter implements Connections {
       maxLifetimeSeconds: node.maxLifetimeMs / 1000,
       // A script ends by itself: idle connections never keep the process alive.
       allowExitOnIdle: true,
-      Client: (purpose === 'read' ? ReadClient : WriteClient) as unknown as NonNullable<
-        PoolConfig['Client']
-      >,
+      Client: classFor(node, purpose) as unknown as NonNullable<PoolConfig['Client']>,
     }
   }
 
@@ -114,7 +118,7 @@ export class PooledConnections extends EventEmitter implements Connections {
   destroy(): void {
     for (const client of this.#clients) {
       // A server notices a lost client only when it has something to tell it.
-      cancelRunning(client)
+      void cancelRunning(client)
       client.connection.stream.destroy()
     }
   }

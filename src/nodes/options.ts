@@ -42,7 +42,7 @@ export const clientOptions = (
   database: node.database,
   user: node.username,
   // Asked at each new connection. '' keeps pg from looking for a .pgpass of its own.
-  password: async () => (await node.password.reveal()) ?? '',
+  password: () => passwordOf(node),
   ssl: node.ssl === false ? false : sslOptions(node.ssl),
   application_name: node.applicationName,
   options: startupOptions(node, purpose),
@@ -51,6 +51,21 @@ export const clientOptions = (
   keepAliveInitialDelayMillis: 1_000,
   segregato: { node, purpose, ...hooks },
 })
+
+/** What password functions and files have failed with: it passes unchanged, and is known again by this. */
+const passwordFailures = new WeakSet<object>()
+
+/** Whether a connection could not be made since its password could not be had. */
+export const isPasswordFailure = (error: Error): boolean => passwordFailures.has(error)
+
+const passwordOf = async (node: NodeConfig): Promise<string> => {
+  try {
+    return (await node.password.reveal()) ?? ''
+  } catch (error) {
+    if (typeof error === 'object' && error !== null) passwordFailures.add(error)
+    throw error
+  }
+}
 
 /** Run-time parameters as start-up options. A pooler such as PgBouncer refuses them, so it gets none. */
 const startupOptions = (node: NodeConfig, purpose: Purpose): string => {

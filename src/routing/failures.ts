@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { isPasswordFailure } from '../nodes/options.ts'
 
 /**
  * What a failure of a read says.
@@ -41,6 +42,8 @@ const SERIALIZATION_FAILURE = '40001'
 /** Says what a failure of a read on a node means. */
 export const classifyFailure = (error: unknown): Failure => {
   if (!(error instanceof Error)) return 'statement'
+  // A password that cannot be had: as good as a wrong one.
+  if (isPasswordFailure(error)) return 'misconfigured'
   // What the server says of a statement while the connection stays open. Codes of lost connections
   // come this way too, from a foreign server for example, and say nothing about this node.
   if (error instanceof pg.DatabaseError && error.severity === 'ERROR') {
@@ -89,3 +92,14 @@ const isRecoveryConflict = (error: Error): boolean =>
   error instanceof pg.DatabaseError &&
   error.code === SERIALIZATION_FAILURE &&
   CONFLICT_ROUTINES.has(error.routine ?? '')
+
+/** Whether `pg.Pool` had no connection to give in time: overload, unless the node answers nothing at all. */
+export const isCheckoutTimeout = (error: unknown): boolean =>
+  error instanceof Error && error.message === 'timeout exceeded when trying to connect'
+
+/** SQLSTATE of a statement in a transaction that has failed before. */
+export const IN_FAILED_TRANSACTION = '25P02'
+
+/** The SQLSTATE of an error of the server. */
+export const sqlStateOf = (error: unknown): string | undefined =>
+  error instanceof pg.DatabaseError ? error.code : undefined

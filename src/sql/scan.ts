@@ -4,15 +4,21 @@
  * Lexical Structure) and nothing else of the grammar.
  */
 
-/** One statement of a text: the span between two semicolons, and its first words in upper case. */
+/**
+ * One statement of a text: the span between two semicolons, and its words in upper case. All of them
+ * where a word at the end can change what the statement does to a transaction, else the first two.
+ */
 export interface StatementSpan {
   readonly start: number
   readonly end: number
   readonly words: readonly string[]
 }
 
-/** More words than any rule of `control.ts` looks at. */
-const WORDS_KEPT = 12
+/** Statements whose words are all kept. */
+const KEPT_WHOLE: ReadonlySet<string> = new Set([
+  'BEGIN', 'START', 'COMMIT', 'END', 'ROLLBACK', 'ABORT', 'PREPARE', 'SET', 'RESET', 'DISCARD', 'COPY',
+]) // prettier-ignore
+const WORDS_KEPT = 2
 
 /** Splits a text into its statements; empty ones are left out. */
 export const scanStatements = (text: string): StatementSpan[] => {
@@ -39,7 +45,9 @@ export const scanStatements = (text: string): StatementSpan[] => {
     }
     if (start === -1) start = position
     const end = tokenEnd(text, position, code)
-    if (words.length < WORDS_KEPT) words.push(text.slice(position, end).toUpperCase())
+    if (words.length < WORDS_KEPT || KEPT_WHOLE.has(words[0] ?? '')) {
+      words.push(text.slice(position, end).toUpperCase())
+    }
     position = end
   }
   finish(text.length)

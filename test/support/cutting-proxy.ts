@@ -11,6 +11,8 @@ export interface CuttingProxy {
    * without passing the answer on, or `before` it gets to the server.
    */
   cutAt(text: string, when: 'before' | 'after'): void
+  /** Lets the next connection that sends this text hang: the server's answers do not come through any more. */
+  swallow(text: string): void
   close(): Promise<void>
 }
 
@@ -19,7 +21,7 @@ export const openCuttingProxy = async (target: {
   port: number
 }): Promise<CuttingProxy> => {
   const sockets = new Set<Socket>()
-  let cut: { text: string; when: 'before' | 'after' } | undefined
+  let cut: { text: string; when: 'before' | 'after' | 'never' } | undefined
   const server = createServer((client) => {
     const onward = connect(target.port, target.host)
     for (const socket of [client, onward]) {
@@ -32,10 +34,12 @@ export const openCuttingProxy = async (target: {
       })
     }
     let severed = false
+    let swallowed = false
     client.on('data', (data) => {
       if (cut !== undefined && data.includes(cut.text)) {
-        severed = true
         const { when } = cut
+        if (when === 'never') swallowed = true
+        else severed = true
         cut = undefined
         if (when === 'before') {
           client.destroy()
@@ -44,7 +48,10 @@ export const openCuttingProxy = async (target: {
       }
       onward.write(data)
     })
-    onward.on('data', (data) => (severed ? client.destroy() : client.write(data)))
+    onward.on('data', (data) => {
+      if (severed) client.destroy()
+      else if (!swallowed) client.write(data)
+    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -53,6 +60,7 @@ export const openCuttingProxy = async (target: {
     host: '127.0.0.1',
     port,
     cutAt: (text, when) => (cut = { text, when }),
+    swallow: (text) => (cut = { text, when: 'never' }),
     close: async () => {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => server.close(resolve))

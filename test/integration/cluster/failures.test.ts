@@ -230,3 +230,59 @@ test('a call ends at its deadline or by its signal, and the statement is cancell
     InvalidArgumentError,
   )
 })
+
+test('a write given up after it was sent says whether it was done', async () => {
+  const cluster = fixture.open()
+  const slow = { text: 'INSERT INTO posts SELECT 1 FROM pg_sleep(60)' }
+  await expect(cluster.writer[EXECUTE](slow, { timeoutMs: 80 })).rejects.toThrow(
+    DeadlineExceededError,
+  )
+  expect(await stored()).toBe(0)
+  const hung = through('master')
+  await hung.writer.query('SELECT 1')
+  proxies.master.swallow('INSERT INTO posts')
+  const error: unknown = await hung.writer[EXECUTE](
+    { text: 'INSERT INTO posts VALUES (2)' },
+    { timeoutMs: 80 },
+  ).catch((e: unknown) => e)
+  expect(error).toBeInstanceOf(WriteOutcomeUnknownError)
+  expect(error).toMatchObject({ cause: { code: 'SEGREGATO_DEADLINE_EXCEEDED' } })
+  expect(await stored()).toBe(1)
+})
+
+test('a COMMIT given up is unknown', async () => {
+  const cluster = through('master')
+  proxies.master.swallow('COMMIT')
+  const write = cluster.transaction(() => cluster.writer.query('INSERT INTO posts VALUES (1)'), {
+    timeoutMs: 150,
+  })
+  await expect(write).rejects.toThrow(WriteOutcomeUnknownError)
+  expect(await stored()).toBe(1)
+})
+
+test('a password that is put right is used again', async () => {
+  let password = 'wrong'
+  const cluster = fixture.open({}, ({ master, replica1 }) => ({
+    master,
+    replica1: { ...replica1, password: async () => password },
+  }))
+  await expect(cluster.reader.query('SELECT 1')).rejects.toThrow(ConfigError)
+  password = fixture.db.config.master.password
+  await expect
+    .poll(() => answered(cluster).catch(() => 'refused'), { timeout: 5_000 })
+    .toBe('replica1')
+})
+
+test('a password function that fails is announced, and the other replica serves', async () => {
+  const cluster = fixture.open({}, (config) => ({
+    ...config,
+    replica1: {
+      ...config.replica1,
+      password: () => Promise.reject(new Error('the vault is sealed')),
+    },
+  }))
+  const events: NodeEvent[] = []
+  cluster.events.on('node', (event) => events.push(event))
+  expect([await answered(cluster), await answered(cluster)]).toEqual(['replica2', 'replica2'])
+  expect(events).toMatchObject([{ node: 'replica1', state: 'misconfigured' }])
+})

@@ -68,13 +68,15 @@ describe.each(PLACES)('%s', (_, open) => {
     },
   )
 
-  test('a hidden change of the setting ends the connection before the next statement', async () => {
+  test('a hidden change of the setting ends the connection before anything can follow', async () => {
+    const hidden = "SELECT unlock('default_transaction' || '_read_only')"
     const client = await cluster.reader.connect()
-    await client.query("SELECT unlock('default_transaction' || '_read_only')")
-    await expect(client.query("INSERT INTO posts VALUES (2, 'no')")).rejects.toThrow(
-      StrictReadModelError,
-    )
+    const sent = [client.query(hidden), client.query("INSERT INTO posts VALUES (2, 'no')")]
+    const [, write] = await Promise.allSettled(sent)
+    expect(write).toMatchObject({ status: 'rejected', reason: expect.any(StrictReadModelError) })
+    await expect(client.query("INSERT INTO posts VALUES (2, 'no')")).rejects.toThrow()
     client.release()
+    await cluster.reader.query(hidden).catch(() => undefined)
     await expect(cluster.reader.query("INSERT INTO posts VALUES (2, 'no')")).rejects.toThrow(
       StrictReadModelError,
     )

@@ -9,8 +9,8 @@ import {
   ScopeNestingError,
   TransactionRolledBackError,
 } from '../../../src/errors.ts'
-import { EXECUTE, PAGES } from '../../../src/cluster/statement.ts'
-import { useCluster, WHO } from '../../support/cluster.ts'
+import { PAGES } from '../../../src/cluster/statement.ts'
+import { useCluster } from '../../support/cluster.ts'
 import { watchStatements } from '../../support/servers.ts'
 
 const fixture = useCluster('CREATE TABLE posts (id int PRIMARY KEY, title text)')
@@ -319,42 +319,6 @@ test('callbacks run in the scope of their caller', async () => {
   })
 })
 
-test('snapshot: one replica, one state; no writes and no transactions inside', async () => {
-  const { writer, reader, transaction, snapshot } = scopes()
-  await snapshot(async () => {
-    const first = await reader.query(WHO)
-    expect(first.rows[0].replica).toBe(true)
-    await fixture.db.admin.query('INSERT INTO posts VALUES (1)')
-    await fixture.db.replicated()
-    expect((await reader.query('SELECT id FROM posts')).rows).toEqual([])
-    expect((await reader.query(WHO)).rows).toEqual(first.rows)
-    await expect(writer.query('INSERT INTO posts VALUES (2)')).rejects.toThrow(ScopeNestingError)
-    await expect(transaction(async () => 1)).rejects.toThrow(ScopeNestingError)
-    expect(await snapshot(async () => (await reader.query(WHO)).rows)).toEqual(first.rows)
-  })
-  expect((await reader.query('SELECT id FROM posts')).rows).toEqual([{ id: 1 }])
-  expect(
-    (
-      await snapshot(() => reader.query("SELECT current_setting('app.tenant') AS tenant"), {
-        settings: { 'app.tenant': '7' },
-      })
-    ).rows,
-  ).toEqual([{ tenant: '7' }])
-})
-
-test('snapshot inside transaction joins it only where there is one state for all reads', async () => {
-  const { writer, reader, transaction, snapshot } = scopes()
-  await expect(transaction(() => snapshot(async () => 1))).rejects.toThrow(ScopeNestingError)
-  const rows = await transaction(
-    async () => {
-      await insert(writer, 1)
-      return snapshot(async () => (await reader.query('SELECT id FROM posts')).rows)
-    },
-    { isolation: 'repeatable read' },
-  )
-  expect(rows).toEqual([{ id: 1 }])
-})
-
 const insert = (on: { query(text: string): Promise<{ rowCount: number | null }> }, id: number) =>
   on.query(`INSERT INTO posts VALUES (${id})`)
 
@@ -367,85 +331,3 @@ const scopes = () => {
     snapshot: cluster.snapshot.bind(cluster),
   }
 }
-
-test('a deadline inside a transaction ends the statement, waiting or running, and only that', async () => {
-  const { writer, transaction } = scopes()
-  await transaction(async () => {
-    await expect(
-      transaction(() => writer.query('SELECT pg_sleep(60)'), { timeoutMs: 100 }),
-    ).rejects.toThrow(DeadlineExceededError)
-    const slow = writer.query("SELECT pg_sleep(0.4), 'slow' AS answer")
-    const hurried = writer[EXECUTE]({ text: 'INSERT INTO posts VALUES (1)' }, { timeoutMs: 50 })
-    await expect(hurried).rejects.toThrow(DeadlineExceededError)
-    expect((await slow).rows[0].answer).toBe('slow')
-    await insert(writer, 2)
-  })
-  expect(await stored()).toEqual([2])
-})
-
-test('statements inside scopes are published too', async () => {
-  const cluster = fixture.open()
-  const events: string[] = []
-  cluster.events.on('query', ({ node, reason, outcome }) =>
-    events.push(`${node} ${reason} ${outcome}`),
-  )
-  await cluster.transaction(async () => {
-    await cluster.writer.query('SELECT 1')
-    await cluster.reader.query('SELECT 1/0').catch(() => undefined)
-  })
-  expect(events).toEqual(['master transaction ok', 'master transaction error'])
-})
-
-test('settings of a nested scope end with it', async () => {
-  const { writer, reader, transaction, snapshot } = scopes()
-  const tenant = async () =>
-    (
-      await writer.query(
-        "SELECT current_setting('app.tenant', true) AS tenant, current_setting('work_mem') AS memory",
-      )
-    ).rows[0]
-  await transaction(
-    async () => {
-      const outer = await tenant()
-      const inner = await transaction(tenant, { settings: { 'app.tenant': 'b', work_mem: '1MB' } })
-      expect(inner).toEqual({ tenant: 'b', memory: '1MB' })
-      expect(await tenant()).toEqual(outer)
-      const seen = await snapshot(
-        async () =>
-          (await reader.query("SELECT current_setting('app.tenant') AS tenant")).rows[0].tenant,
-        { settings: { 'app.tenant': 'c' } },
-      )
-      expect(seen).toBe('c')
-      expect(await tenant()).toEqual(outer)
-    },
-    { isolation: 'repeatable read', settings: { 'app.tenant': 'a' } },
-  )
-})
-
-test('a nested transaction that waits beyond its time is given up and leaves no trace', async () => {
-  const { writer, transaction } = scopes()
-  await transaction(async () => {
-    const slow = writer.query('SELECT pg_sleep(0.3)')
-    await expect(transaction(() => insert(writer, 1), { timeoutMs: 50 })).rejects.toThrow(
-      DeadlineExceededError,
-    )
-    await slow
-    await insert(writer, 2)
-  })
-  expect(await stored()).toEqual([2])
-})
-
-test('what is only sent when it is awaited stays inside, also when it is returned', async () => {
-  const { writer, transaction } = scopes()
-  const lazy = (id: number): PromiseLike<unknown> => ({
-    // oxlint-disable-next-line unicorn/no-thenable -- a query of a model is one
-    then: (resolve, reject) => insert(writer, id).then(resolve as never, reject),
-  })
-  await expect(
-    transaction(async () => {
-      await transaction(() => lazy(1))
-      throw boom
-    }),
-  ).rejects.toBe(boom)
-  expect(await stored()).toEqual([])
-})

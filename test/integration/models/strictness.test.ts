@@ -15,6 +15,8 @@ import { watchStatements } from '../../support/servers.ts'
 const fixture = useCluster(`
   CREATE TABLE posts (id int PRIMARY KEY, title text);
   CREATE SEQUENCE numbers;
+  CREATE FUNCTION added() RETURNS int LANGUAGE sql AS 'INSERT INTO posts VALUES (99) RETURNING id';
+  CREATE VIEW adding AS SELECT id, title, added() AS added FROM posts;
   CREATE FUNCTION hidden() RETURNS int LANGUAGE sql AS 'DELETE FROM posts RETURNING id';
 `)
 
@@ -217,6 +219,51 @@ test('a refused read inside a transaction leaves the transaction usable', async 
     { title: 'kept on' },
   ])
 })
+
+/** What looks like a table, and writes when its rows are read. */
+class AddingQuery extends PostQuery {
+  static override tableName = 'adding'
+  declare added: number
+}
+
+const VIEW_READS: Readonly<Record<string, () => PromiseLike<unknown>>> = {
+  all: () => AddingQuery.all(),
+  find: () => AddingQuery.find(1),
+  where: () => AddingQuery.where({ id: 1 }),
+  first: () => AddingQuery.first(),
+  last: () => AddingQuery.last(),
+  pluck: () => AddingQuery.pluck('added'),
+  sum: () => AddingQuery.sum('added'),
+  'a condition': () => AddingQuery.exists({ added: 99 }),
+  paginate: () => AddingQuery.orderBy('id').paginate(),
+  stream: async () => {
+    for await (const _ of AddingQuery.stream()) continue
+  },
+}
+
+test.each(
+  Object.keys(PLACES).flatMap((place) =>
+    Object.keys(VIEW_READS).map((read) => [read, place] as const),
+  ),
+)('%s of a view that writes, %s, is refused by the server', async (read, place) => {
+  await expect(PLACES[place]!(async () => VIEW_READS[read]!())).rejects.toMatchObject({
+    code: 'SEGREGATO_STRICT_READ',
+    sqlState: '25006',
+  })
+  await expectUnchanged()
+})
+
+test.each(Object.keys(VIEW_READS))(
+  '%s of a view that writes leaves the transaction as it was',
+  async (read) => {
+    await cluster.transaction(async () => {
+      await expect(Promise.resolve(VIEW_READS[read]!())).rejects.toThrow(StrictReadModelError)
+      await PostCommand.update(1, { title: 'a' })
+      expect(await PostQuery.count()).toBe(2)
+    })
+    await expectUnchanged()
+  },
+)
 
 test('a snapshot sees one state', async () => {
   await cluster.snapshot(async () => {

@@ -45,7 +45,7 @@ test('find sends one text under one name, always', async () => {
   const [first, second] = cluster.sent
   expect(first).toMatchObject({
     side: 'reader',
-    statement: { text: 'select * from "posts" where "id" = $1', values: [1], structured: true },
+    statement: { text: 'select * from "posts" where "id" = $1', values: [1] },
   })
   expect(first?.statement.name).toMatch(/^segregato_/)
   expect(second?.statement.text).toBe(first?.statement.text)
@@ -82,16 +82,57 @@ test('conditions are copied when they are given', async () => {
   expect(cluster.sent.at(-1)?.statement.values).toEqual([[1, 2]])
 })
 
-test('only statements without raw SQL are structured', async () => {
+test('no read says of itself that it cannot write: the server decides', async () => {
   const { cluster, PostQuery } = setUp()
   await PostQuery.where({ id: 1 }).count()
   await PostQuery.query((qb) => qb.where('id', 1))
   await PostQuery.sql`select ${1}`
-  const said = cluster.sent
-    .filter((one) => !isCatalogue(one))
-    .map(({ statement }) => statement.structured)
-  expect(said).toEqual([true, undefined, undefined])
+  expect(new Set(cluster.sent.flatMap(({ statement }) => Object.keys(statement)))).toEqual(
+    new Set(['text', 'values']),
+  )
   expect(cluster.sent.at(-1)?.statement).toEqual({ text: 'select $1', values: [1] })
+})
+
+test('what Knex throws is a mistake in the query', async () => {
+  const { cluster, PostQuery } = setUp()
+  // oxlint-disable-next-line typescript/no-explicit-any -- what JavaScript callers may do
+  const builds: Record<string, (qb: any) => unknown> = {
+    'at once': (qb) => qb.transacting(null),
+    'a TypeError': (qb) => qb.whereIn(null),
+    'in a function given to it': (qb) => qb.modify((inner: typeof qb) => inner.comment(5)),
+    'in a function called later': (qb) => qb.where((inner: typeof qb) => inner.transacting(null)),
+    'in one of several': (qb) => qb.union([(inner: typeof qb) => inner.transacting(null)]),
+    'in a new builder': (qb) => qb.client.queryBuilder().transacting(null),
+    'when it is compiled': (qb) => qb.whereRaw('id = ? and id = ?', [1]),
+  }
+  for (const [name, build] of Object.entries(builds)) {
+    const error: unknown = await PostQuery.query(build).catch((reason: unknown) => reason)
+    expect(error, name).toBeInstanceOf(InvalidArgumentError)
+    expect((error as Error).cause, name).toBeInstanceOf(Error)
+    expect((error as Error).cause, name).not.toBeInstanceOf(InvalidArgumentError)
+  }
+  expect(cluster.texts()).toEqual([])
+})
+
+test('what the function given to query() throws itself passes unchanged', async () => {
+  const { cluster, PostQuery } = setUp()
+  const mine = new TypeError('mine')
+  const fail = (): never => {
+    throw mine
+  }
+  // oxlint-disable-next-line typescript/no-explicit-any -- what JavaScript callers may do
+  const builds: Record<string, (qb: any) => unknown> = {
+    'at once': fail,
+    'in modify': (qb) => qb.modify(fail),
+    'in a nested condition': (qb) => qb.where(fail),
+    'two deep': (qb) => qb.where((inner: typeof qb) => inner.whereExists(fail)),
+    'in a join': (qb) => qb.join('posts', fail),
+    'in one of several': (qb) => qb.union([fail]),
+  }
+  for (const [name, build] of Object.entries(builds)) {
+    expect(await PostQuery.query(build).catch((reason: unknown) => reason), name).toBe(mine)
+  }
+  expect(cluster.texts()).toEqual([])
 })
 
 test.each<[string, (model: ReturnType<typeof modelOn>) => PromiseLike<unknown>]>([
@@ -208,6 +249,7 @@ test('a stale plan is prepared anew under another name', async () => {
       throw Object.assign(new Error('cached plan must not change result type'), {
         code: '0A000',
         severity: 'ERROR',
+        routine: 'RevalidateCachedQuery',
       })
     }
     return [{ id: 1 }]
@@ -218,4 +260,22 @@ test('a stale plan is prepared anew under another name', async () => {
   expect(names[1]).toBeUndefined()
   expect(names[2]).toMatch(/^segregato_/)
   expect(names[2]).not.toBe(names[0])
+})
+
+test('no other 0A000 is taken for a stale plan: sent once, and names stay', async () => {
+  const unsupported = Object.assign(new Error('not supported'), {
+    code: '0A000',
+    severity: 'ERROR',
+    routine: 'exec_stmt_raise',
+  })
+  let fails = true
+  const { cluster, PostQuery } = setUp(() => {
+    if (fails) throw unsupported
+    return [{ id: 1 }]
+  })
+  await expect(PostQuery.find(1)).rejects.toBe(unsupported)
+  expect(cluster.sent).toHaveLength(1)
+  fails = false
+  await PostQuery.find(1)
+  expect(cluster.sent[1]?.statement.name).toBe(cluster.sent[0]?.statement.name)
 })

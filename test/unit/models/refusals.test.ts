@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { StrictReadModelError, StrictWriteModelError } from '../../../src/errors.ts'
 import {
   READ_CLASS,
@@ -71,6 +71,65 @@ test('chaining on a refusal gives the refusal', async () => {
     for await (const _ of Command.stream()) throw new Error('a row')
   }
   await expect(drain()).rejects.toThrow('Read operation: stream')
+})
+
+describe('every chain of known names ends in the first refusal, and leaves nothing unhandled', () => {
+  type Chain = { [name: string]: (...args: unknown[]) => Chain } & Promise<unknown>
+  const unhandled: unknown[] = []
+  const note = (reason: unknown): void => void unhandled.push(reason)
+  beforeAll(() => {
+    process.on('unhandledRejection', note)
+  })
+  afterAll(() => {
+    process.off('unhandledRejection', note)
+  })
+  const settled = async (): Promise<void> => {
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const names = [...new Set([...READ_REFUSES, ...WRITE_REFUSES])]
+  const faces: [
+    string,
+    object,
+    string,
+    typeof StrictReadModelError | typeof StrictWriteModelError,
+  ][] = [
+    ['write model', PostCommand, 'where', StrictWriteModelError],
+    ['write instance', new PostCommand(), 'reload', StrictWriteModelError],
+    ['read model', PostQuery, 'updateAll', StrictReadModelError],
+    ['read instance', new PostQuery(), 'save', StrictReadModelError],
+    ['query', PostQuery.where({}), 'deleteAll', StrictReadModelError],
+  ]
+
+  test.each(faces)('%s', async (_face, target, first, Strict) => {
+    for (const name of names) {
+      const start = (): Chain => (target as unknown as Chain)[first]!({})
+      for (const chain of [start()[name]!('x'), start()['where']!({})[name]!()['sum']!('x')]) {
+        const error: unknown = await chain.catch((reason: unknown) => reason)
+        expect(error, name).toBeInstanceOf(Strict)
+        expect(error, name).toMatchObject({ operation: first })
+      }
+    }
+    for (const stream of ['stream', 'inBatches']) {
+      const rows = (target as unknown as Chain)[first]!({})[stream]!()
+      const drain = async (): Promise<void> => {
+        for await (const _ of rows as unknown as AsyncIterable<unknown>) throw new Error('a row')
+      }
+      await expect(drain()).rejects.toThrow(Strict)
+      await expect(rows['next']!()).rejects.toThrow(Strict)
+    }
+    await settled()
+    expect(unhandled).toEqual([])
+  })
+
+  test('as reported', async () => {
+    const Command = PostCommand as unknown as Chain
+    await expect(Command['where']!({})['orderBy']!('x')['paginate']!()).rejects.toThrow(
+      'Read operation: where',
+    )
+    await expect(Command['where']!({})['sum']!('x')).rejects.toThrow('Read operation: where')
+    await settled()
+    expect(unhandled).toEqual([])
+  })
 })
 
 test('the seed names each refused operation', () => {

@@ -3,6 +3,7 @@ import { type } from 'arktype'
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { z as z3 } from 'zod/v3'
 import { InvalidArgumentError, ValidationError } from '../../../src/errors.ts'
 import { StrictWriteBase } from '../../../src/models/strict-write-base.ts'
 import { fakeCluster, type FakeCluster } from './fake-cluster.ts'
@@ -81,10 +82,10 @@ describe('updates with a schema for whole rows', () => {
     }),
   }
   test.each(Object.entries(schemas))(
-    '%s: transformed, without defaults, without unknown keys',
+    '%s: transformed, without defaults, and no given key vanishes',
     async (_name, schema) => {
       const { PostCommand, last } = setUp(schema)
-      await PostCommand.update(1, { content: ' x ', secret: 'y' } as never)
+      await PostCommand.update(1, { content: ' x ' })
       expect(last()).toMatchObject({
         text: 'update "posts" set "content" = $1 where "id" = $2 returning *',
         values: ['x', 1],
@@ -92,11 +93,111 @@ describe('updates with a schema for whole rows', () => {
       await PostCommand.update(1, { title: ' t ' })
       expect(last()?.values).toEqual(['t', 1])
       await expect(PostCommand.update(1, { title: ' ' })).rejects.toThrow(ValidationError)
-      await expect(PostCommand.update(1, { secret: 'y' } as never)).rejects.toThrow(
-        'nothing to change',
-      )
+      const sent = last()
+      for (const changes of [
+        { secret: 'y' },
+        { content: 'x', secret: 'y' },
+        { title: 't', content: 'x', secret: 'y' },
+      ]) {
+        await expect(PostCommand.update(1, changes as never)).rejects.toMatchObject({
+          code: 'SEGREGATO_VALIDATION',
+          issues: [{ path: ['secret'] }],
+        })
+        await expect(PostCommand.updateAll({ id: 1 }, changes as never)).rejects.toThrow('secret')
+      }
+      expect(last()).toBe(sent)
+      // A new row is what the schema makes of the input.
+      await PostCommand.create({ title: 't', secret: 'y' } as never)
+      expect(last()?.values).toEqual(['t', 9])
     },
   )
+
+  const strict: Record<string, StandardSchemaV1> = {
+    'zod strictObject': z.strictObject({ title: z.string(), content: z.string() }),
+    'zod strictObject, refined': z
+      .strictObject({ title: z.string(), content: z.string() })
+      .refine(() => false, 'never'),
+    'zod 3 strict': z3.object({ title: z3.string(), content: z3.string() }).strict(),
+    'zod 3': z3.object({ title: z3.string(), content: z3.string() }),
+    'valibot strictObject': v.strictObject({ title: v.string(), content: v.string() }),
+    'arktype that refuses': type({ title: 'string', content: 'string', '+': 'reject' }),
+  }
+  test.each(Object.entries(strict))('%s: an unknown key is refused', async (_name, schema) => {
+    const { cluster, PostCommand, last } = setUp(schema)
+    await PostCommand.update(1, { title: 't' })
+    expect(last()?.values).toEqual(['t', 1])
+    const before = cluster.sent.length
+    for (const changes of [{ active: false }, { title: 't', active: false }]) {
+      const refused = PostCommand.update(1, changes)
+      await expect(refused).rejects.toThrow(ValidationError)
+      await expect(refused).rejects.toThrow('active')
+    }
+    expect(cluster.sent).toHaveLength(before)
+  })
+
+  const loose: Record<string, StandardSchemaV1> = {
+    'zod looseObject': z.looseObject({ title: z.string().trim(), content: z.string() }),
+    'zod catchall': z
+      .object({ title: z.string().trim(), content: z.string() })
+      .catchall(z.number().nullable()),
+    'zod 3 passthrough': z3
+      .object({ title: z3.string().trim(), content: z3.string() })
+      .passthrough(),
+    'zod 3 catchall': z3
+      .object({ title: z3.string().trim(), content: z3.string() })
+      .catchall(z3.number().nullable()),
+    'valibot looseObject': v.looseObject({
+      title: v.pipe(v.string(), v.trim()),
+      content: v.string(),
+    }),
+    'valibot objectWithRest': v.objectWithRest(
+      { title: v.pipe(v.string(), v.trim()), content: v.string() },
+      v.nullable(v.number()),
+    ),
+  }
+  test.each(Object.entries(loose))('%s: an unknown key is written', async (_name, schema) => {
+    const { PostCommand, last } = setUp(schema)
+    await PostCommand.update(1, { title: ' t ', views: 5 })
+    expect(last()?.values).toEqual(['t', 5, 1])
+    await PostCommand.update(1, { title: ' t ', content: 'c', views: 6 })
+    expect(last()?.values).toEqual(['t', 'c', 6, 1])
+  })
+
+  test('a catchall checks the keys that it keeps', async () => {
+    const { PostCommand } = setUp(z.object({ title: z.string() }).catchall(z.number()))
+    await expect(PostCommand.update(1, { views: 'x' } as never)).rejects.toMatchObject({
+      issues: [{ path: ['views'] }],
+    })
+  })
+
+  test('updateSchema: a given key that it drops is refused', async () => {
+    const { PostCommand, last } = setUp()
+    class Partly extends PostCommand {
+      static override updateSchema: StandardSchemaV1 = z.object({ content: z.string().optional() })
+    }
+    await Partly.update(1, { content: 'x' })
+    expect(last()?.values).toEqual(['x', 1])
+    await expect(Partly.update(1, { content: 'x', title: 'y' })).rejects.toThrow('title')
+  })
+
+  test('save refuses a changed column that the schema does not keep', async () => {
+    for (const schema of [
+      z.object({ title: z.string() }),
+      z.strictObject({ title: z.string() }),
+      z.object({ title: z.string(), content: z.string() }),
+    ]) {
+      const { PostCommand, last } = setUp(schema)
+      const post = await PostCommand.create({ title: 'a', content: 'b' }).catch(() =>
+        PostCommand.create({ title: 'a' }),
+      )
+      post.views = 5
+      await expect(post.save()).rejects.toThrow(ValidationError)
+      await expect(post.save()).rejects.toThrow('views')
+      post.title = 'b'
+      await expect(post.save()).rejects.toThrow('views')
+      expect(last()?.text).toMatch(/^insert/)
+    }
+  })
 
   test('arktype, and a schema of one function', async () => {
     const ark = setUp(type({ title: 'string > 0', 'content?': 'string' }))

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { refusedInSavepoint, refusedOnReader } from '../../../src/sql/read-guard.ts'
+import { hasControl, refusedInScope, refusedOnReader } from '../../../src/sql/read-guard.ts'
 
 test.each([
   'BEGIN READ WRITE',
@@ -14,6 +14,16 @@ test.each([
   'RESET ALL',
   'DISCARD ALL',
   'SELECT 1; DISCARD ALL',
+  'SET TRANSACTION ISOLATION LEVEL READ COMMITTED, DEFERRABLE, NOT DEFERRABLE, READ WRITE',
+  'BEGIN ISOLATION LEVEL READ COMMITTED, DEFERRABLE, NOT DEFERRABLE, READ ONLY, READ WRITE',
+  'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE',
+  'SET LOCAL U&"transaction_read\\005fonly" = off',
+  'SET "anything quoted" = off',
+  'RESET U&"transaction_read\\005fonly"',
+  "SELECT set_config('default_transaction_' || 'read_only', 'off', false); COMMIT; DELETE FROM t",
+  'VACUUM',
+  'CHECKPOINT',
+  "COPY t TO PROGRAM 'cat'",
   '/* x */ SET transaction_read_only = off; INSERT INTO t VALUES (1)',
   "SELECT set_config('transaction_read_only', 'off', false)",
   'DO $$ BEGIN NULL; END $$',
@@ -43,6 +53,7 @@ test.each([
   "SELECT set_config('app.tenant', '1', true)",
   "SELECT current_setting('transaction_read_only')",
   'SHOW transaction_read_only',
+  'SELECT 1; SET LOCAL search_path = app',
   "SELECT 'DO'",
   'PREPARE p AS SELECT 1',
   // What the server refuses by itself is left to it.
@@ -52,9 +63,23 @@ test.each([
   expect(refusedOnReader(text)).toBeUndefined()
 })
 
-test('under a savepoint nothing may end it', () => {
-  expect(refusedInSavepoint('RELEASE a; INSERT INTO t VALUES (1)')).toBe('RELEASE')
-  expect(refusedInSavepoint('SELECT 1; ROLLBACK TO a')).toBe('ROLLBACK')
-  expect(refusedInSavepoint('COMMIT')).toBe('COMMIT')
-  expect(refusedInSavepoint('SELECT 1; SELECT 2')).toBeUndefined()
+test('inside a transaction nothing may end it, nor a savepoint that makes it read-only', () => {
+  const inWriting = (text: string) => refusedInScope(text, undefined, false)
+  expect(inWriting('RELEASE a; INSERT INTO t VALUES (1)')).toBe('RELEASE')
+  expect(inWriting('SELECT 1; ROLLBACK TO a')).toBe('ROLLBACK')
+  expect(inWriting('COMMIT')).toBe('COMMIT')
+  expect(inWriting('BEGIN')).toBe('BEGIN')
+  expect(inWriting('SELECT 1; SELECT 2')).toBeUndefined()
+  const inReading = (text: string) => refusedInScope(text, undefined, true)
+  expect(inReading('ROLLBACK TO a')).toBeUndefined()
+  expect(inReading('ROLLBACK')).toBe('ROLLBACK')
+  expect(inReading('SET TRANSACTION READ WRITE')).toBe('SET TRANSACTION READ WRITE')
+})
+
+test('control is seen wherever it stands', () => {
+  expect(hasControl('commit')).toBe(true)
+  expect(hasControl('SELECT 1; COMMIT')).toBe(true)
+  expect(hasControl("PREPARE TRANSACTION 'x'")).toBe(true)
+  expect(hasControl("SELECT 'COMMIT;'")).toBe(false)
+  expect(hasControl('ROLLBACK TO a')).toBe(false)
 })

@@ -29,6 +29,11 @@ test.each([
   expect(scanStatements(text)).toHaveLength(count)
 })
 
+test('keeps all words where one at the end can change the transaction, else two', () => {
+  expect(scanStatements('BEGIN a b c d e f g h i j k l m READ WRITE')[0]?.words).toHaveLength(16)
+  expect(scanStatements('SELECT a b c')[0]?.words).toEqual(['SELECT', 'A'])
+})
+
 test('gives the first words in upper case, past comments', () => {
   expect(scanStatements('/* x */ begin -- y\n isolation level Serializable')[0]?.words).toEqual([
     'BEGIN', 'ISOLATION', 'LEVEL', 'SERIALIZABLE',

@@ -162,5 +162,23 @@ export const connectingChecks = [
       refused: { rejected: { type: 'RangeError', message: 'the vault is closed' } },
       after: '2 open, 2 idle, 0 waiting',
     },
+    {
+      reader: {
+        why: 'when no replica can be logged in to, that is a mistake and not a reason to read from the primary',
+        observed: {
+          asked: 3,
+          refused: {
+            rejected: {
+              type: 'ConfigError',
+              message:
+                'replica1: the server refused the connection (RangeError): check user, password, database and TLS',
+              code: 'SEGREGATO_CONFIG',
+              cause: { type: 'RangeError', message: 'the vault is closed' },
+            },
+          },
+          after: '2 open, 2 idle, 0 waiting',
+        },
+      },
+    },
   ),
 ]

@@ -242,7 +242,7 @@ export const failureChecks = [
             rejected: {
               type: 'WriteOutcomeUnknownError',
               message:
-                'The connection to master was lost after the write had been sent; it may have been applied. ' +
+                'The write had been sent to master when the connection or the time for it was lost; it may have been applied. ' +
                 'Read by a unique key that the write carries before repeating it',
               code: 'SEGREGATO_WRITE_OUTCOME_UNKNOWN',
               cause: LOST,

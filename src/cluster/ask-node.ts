@@ -1,0 +1,33 @@
+import type { ClientBase } from 'pg'
+import type { Node } from '../nodes/node.ts'
+import { Deadline } from './deadline.ts'
+import { Lease } from './lease.ts'
+
+/**
+ * Asks a server about itself, on the connection that is kept for that. `undefined` when it does not
+ * answer in time or with an error: failures are the business of the reads and writes that meet them.
+ */
+export const askNode = async <T>(
+  node: Node,
+  timeoutMs: number,
+  question: (client: ClientBase) => Promise<T>,
+): Promise<T | undefined> => {
+  const deadline = new Deadline({ timeoutMs })
+  let lease: Lease | undefined
+  try {
+    const taken = (lease = await Lease.take(node.control, deadline))
+    const answer = await deadline.race(question(taken.client), () => taken.abandon())
+    taken.release()
+    return answer
+  } catch (error) {
+    lease?.release(error)
+    return undefined
+  }
+}
+
+/** A server that is alive answers in this time, whatever it is busy with. */
+const ALIVE_TIMEOUT_MS = 500
+
+/** Whether a server answers at all. */
+export const isAlive = async (node: Node): Promise<boolean> =>
+  (await askNode(node, ALIVE_TIMEOUT_MS, async (client) => client.query('SELECT'))) !== undefined
