@@ -21,6 +21,25 @@ export default defineConfig({
       project('integration', servers),
       // Needs the program `pgbouncer`, which npm cannot install: not a part of `npm test`.
       project('pgbouncer', servers),
+      // Needs a Docker engine (docker/ci.sh prepares one): not a part of `npm test`.
+      {
+        test: {
+          ...servers,
+          name: 'docker',
+          globalSetup: ['test/docker/global-setup.ts'],
+          include: ['test/docker/**/*.test.ts', 'test/integration/**/*.test.ts'],
+          // These start servers of their own, or none: containers would change nothing.
+          exclude: [
+            'test/integration/cluster/{survival,session}.test.ts',
+            'test/integration/examples/demo.test.ts',
+            'test/integration/testing/{dev,faults,installation,leftovers}.test.ts',
+            'test/integration/cli/{explain-config,faults,usage}.test.ts',
+          ],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
       // Installs the packed package into projects outside this one: needs the npm registry.
       project('package', {
         globalSetup: ['test/package/global-setup.ts'],

@@ -18,7 +18,9 @@ class PostQuery extends StrictReadBase {
 const servers = await startCluster({ replicas: 2, pool: CONCURRENCY })
 const cluster = connect({ config: servers.config })
 await cluster.writer.query('CREATE TABLE posts (id int PRIMARY KEY, title text)')
-await cluster.writer.query("INSERT INTO posts SELECT n, 'post ' || n FROM generate_series(1, 1000) n")
+await cluster.writer.query(
+  "INSERT INTO posts SELECT n, 'post ' || n FROM generate_series(1, 1000) n",
+)
 const plain = ({ host, port, database, username: user, password }) =>
   new pg.Pool({ host, port, database, user, password, max: CONCURRENCY })
 const [primary, one, two] = Object.values(servers.config).map(plain)
@@ -43,7 +45,8 @@ const PAIRS = {
     () => cluster.writer.query('INSERT INTO posts VALUES ($1, $2)', [inserted++, 'x']),
   ],
   'write by model': [
-    () => primary.query('INSERT INTO posts (id, title) VALUES ($1, $2) RETURNING *', [inserted++, 'x']),
+    () =>
+      primary.query('INSERT INTO posts (id, title) VALUES ($1, $2) RETURNING *', [inserted++, 'x']),
     () => PostCommand.create({ id: inserted++, title: 'x' }),
   ],
 }

@@ -186,7 +186,9 @@ export class WriteOutcomeUnknownError extends SegregatoError {
 /** No replica shows yet what the session has written or seen, and the primary's share for such reads is spent. The read may be repeated. */
 export class StaleReplicasError extends SegregatoError {
   readonly code = 'SEGREGATO_STALE_REPLICAS'
+  /** The replicas that were waited for. */
   readonly replicas: readonly string[]
+  /** For how long, in milliseconds. */
   readonly waitedMs: number
 
   constructor(replicas: readonly string[], waitedMs: number) {

@@ -8,8 +8,10 @@ export {
   type EventSource,
   type NodeEvent,
   type QueryEvent,
+  type StaleEvent,
 } from './cluster/events.ts'
 export { type Isolation, ISOLATIONS } from './cluster/scope.ts'
+export type { SessionOptions } from './cluster/session.ts'
 export type { Settings } from './cluster/settings.ts'
 export type { SnapshotOptions } from './cluster/snapshot.ts'
 export {
@@ -35,12 +37,14 @@ export {
   type CandidateView,
 } from './config/types.ts'
 export type { PoolOptions } from './nodes/options.ts'
+export type { TokenKey } from './routing/token.ts'
 export type { ConnectionCounts } from './nodes/connections.ts'
 export type { ServerIdentity } from './nodes/probe.ts'
 export type { ClusterSource, ModelCluster, WriteOptions } from './models/binding.ts'
 export type { Refused, RefusedByRead, RefusedByWrite } from './models/operations.ts'
 export type { ReadQuery } from './models/read-query.ts'
-export type { BatchOptions, PageOptions, Selected, StreamOptions } from './models/reads.ts'
+export type { BatchOptions, PageOptions, StreamOptions } from './models/pages.ts'
+export type { Selected } from './models/reads.ts'
 export { StrictReadBase } from './models/strict-read-base.ts'
 export { StrictWriteBase } from './models/strict-write-base.ts'
 export {

@@ -33,7 +33,7 @@ export const readNodeSection = (
 const readKeys = (tree: Tree, reading: Reading): NodeSection | undefined => {
   if (tree.kind === 'map') {
     const definitions: KeyDefinitions = reading.source === 'file' ? FILE_KEYS : NODE_KEYS
-    return readSection(tree, definitions, 'a node', reading) as NodeSection
+    return readSection(tree, definitions, 'a node', reading)
   }
   if (tree.kind === 'scalar' && typeof tree.value === 'string') {
     return { url: { value: readValue(tree, NODE_KEYS.url, reading), place: tree.place } }

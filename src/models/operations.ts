@@ -97,7 +97,7 @@ export const READ_REFUSES = [...WRITE_CLASS, 'destroy', 'save', ...OTHER_WRITES]
 export const WRITE_REFUSES = [...READ_CLASS, ...READ_INSTANCE, ...OTHER_READS] as const
 
 /** What a write model's instances refuse. Few names: every other one may be a column's. */
-export const WRITE_INSTANCE_REFUSES = READ_INSTANCE
+export const WRITE_INSTANCE_REFUSES = [...READ_INSTANCE] as const
 
 /** A name that read models refuse. */
 export type ReadRefused = (typeof READ_REFUSES)[number]

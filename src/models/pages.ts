@@ -12,6 +12,7 @@ import type { Page, ReadModel } from './types.ts'
 const PAGE_SIZE = 100
 const BATCH_SIZE = 1_000
 
+/** What `paginate` takes. */
 export interface PageOptions {
   /** The `next` of the page before; absent or `null` for the first page. */
   readonly after?: string | null | undefined
@@ -19,11 +20,13 @@ export interface PageOptions {
   readonly limit?: number | undefined
 }
 
+/** What `inBatches` takes. */
 export interface BatchOptions {
   /** How many rows a batch has. @defaultValue `1_000` */
   readonly size?: number | undefined
 }
 
+/** What `stream` takes. */
 export interface StreamOptions {
   /** How many rows are fetched at once. @defaultValue `1_000` */
   readonly pageSize?: number | undefined

@@ -6,6 +6,7 @@ import type { Position } from '../nodes/position.ts'
 export interface TokenKey {
   /** Stands in the token; 1 to 8 letters or digits. */
   readonly id: string
+  /** At least 16 characters or bytes, the same in all processes that take each other's tokens. */
   readonly secret: string | Uint8Array
 }
 

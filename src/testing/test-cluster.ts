@@ -28,9 +28,7 @@ export interface TestNodeConfig {
 export type TestClusterConfig = {
   /** The primary. */
   readonly master: TestNodeConfig
-} & Readonly<
-  Record<string, TestNodeConfig>
->
+} & Readonly<Record<string, TestNodeConfig>>
 
 /**
  * A running PostgreSQL primary with its replicas, and what can be done to them. Servers are named as

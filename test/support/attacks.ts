@@ -26,9 +26,18 @@ export const ATTACKS: readonly [name: string, text: string, values?: unknown[]][
   ['the setting, then the write', 'SET default_transaction_read_only = off; DELETE FROM posts'],
   ['the local setting, then the write', 'SET LOCAL transaction_read_only = off; DELETE FROM posts'],
   ['SET TRANSACTION, then the write', 'SET TRANSACTION READ WRITE; DELETE FROM posts'],
-  ['a long SET TRANSACTION, then the write', 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED, DEFERRABLE, NOT DEFERRABLE, READ WRITE; DELETE FROM posts'],
-  ['the setting spelt in Unicode, then the write', 'SET LOCAL U&"transaction_read\\005fonly" = off; DELETE FROM posts'],
-  ['a hidden setting, COMMIT, then the write', "SELECT set_config('default_transaction_' || 'read_only', 'off', false); COMMIT; DELETE FROM posts"],
+  [
+    'a long SET TRANSACTION, then the write',
+    'SET TRANSACTION ISOLATION LEVEL READ COMMITTED, DEFERRABLE, NOT DEFERRABLE, READ WRITE; DELETE FROM posts',
+  ],
+  [
+    'the setting spelt in Unicode, then the write',
+    'SET LOCAL U&"transaction_read\\005fonly" = off; DELETE FROM posts',
+  ],
+  [
+    'a hidden setting, COMMIT, then the write',
+    "SELECT set_config('default_transaction_' || 'read_only', 'off', false); COMMIT; DELETE FROM posts",
+  ],
   ['a write, then COMMIT', 'DELETE FROM posts; COMMIT'],
   ['COMMIT, then a write', 'COMMIT; DELETE FROM posts'],
   ['BEGIN, COMMIT, then a write', 'BEGIN; COMMIT; DELETE FROM posts'],

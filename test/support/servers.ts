@@ -31,8 +31,8 @@ import type { Client, QueryResult, QueryResultRow } from 'pg'
 import type { TestClusterConfig, TestNodeConfig } from '../../src/testing/start-cluster.ts'
 import { clientFor, sharedCluster, withClient } from './shared-cluster.ts'
 
-export { clientFor, HELPER_NAME, sharedCluster } from './shared-cluster.ts'
-export { type LoggedStatement, type StatementLog, watchStatements } from './statements.ts'
+export { clientFor, sharedCluster } from './shared-cluster.ts'
+export { watchStatements } from './statements.ts'
 
 /** Runs SQL on one server, past the library, as superuser. */
 export interface Sql {

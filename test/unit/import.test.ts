@@ -10,7 +10,10 @@ beforeAll(() => {
 afterAll(() => built.remove())
 
 const run = (program: string): string =>
-  execFileSync(process.execPath, ['--input-type=module', '-e', program], { cwd: built.directory, encoding: 'utf8' })
+  execFileSync(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: built.directory,
+    encoding: 'utf8',
+  })
 
 /** The packages of CommonJS, as all of these are, that a program has loaded. */
 const LOADED = `
@@ -23,7 +26,9 @@ test('importing the library loads pg and nothing that is only needed later', () 
   const loaded = JSON.parse(run(`await import('./dist/index.js'); ${LOADED}`)) as string[]
   expect(loaded).toContain('pg')
   expect(loaded.filter((name) => !/^(?:pg|pgpass|postgres|split2|xtend)/.test(name))).toEqual([])
-  const control = JSON.parse(run(`(await import('node:module')).createRequire(process.cwd() + '/x.js')('yaml'); ${LOADED}`)) as string[]
+  const control = JSON.parse(
+    run(`(await import('node:module')).createRequire(process.cwd() + '/x.js')('yaml'); ${LOADED}`),
+  ) as string[]
   expect(control).toContain('yaml')
 })
 

@@ -8,5 +8,5 @@ test('every finding of check has the heading that it points to', () => {
   const text = readFileSync(join(ROOT, 'docs/command-line.md'), 'utf8')
   const [, check = ''] = /^## check\n(.*?)^## /ms.exec(text) ?? []
   const headings = [...check.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading)
-  expect(headings.toSorted()).toEqual([...FINDING_CODES].toSorted())
+  expect(new Set(headings)).toEqual(new Set(FINDING_CODES))
 })
