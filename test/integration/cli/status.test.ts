@@ -83,9 +83,10 @@ test.each([
   expect(output()).toContain(ALTERNATE_SCREEN)
   expect(output()).toContain('\x1b[32mhealthy')
   expect(output()).not.toContain(ORDINARY_SCREEN)
+  const closed = new Promise((resolve) => child.once('close', resolve))
   child.stdin?.write(key)
-  await until(() => output().includes('status='))
-  await new Promise((resolve) => child.once('close', resolve))
+  await closed
+  expect(output()).toContain('status=')
   const after = output().slice(output().lastIndexOf(ORDINARY_SCREEN))
   expect(after).toContain('status=0')
   // The last table stays, the cursor is shown, and keys are echoed and read by lines again.
