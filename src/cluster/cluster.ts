@@ -1,4 +1,3 @@
-import type { Pool } from 'pg'
 import { loadConfig } from '../config/load.ts'
 import type { ClusterConfigInput } from '../config/input.ts'
 import { InvalidArgumentError } from '../errors.ts'
@@ -13,7 +12,7 @@ import type { EventSource } from './events.ts'
 import { ReaderPool } from './reader-pool.ts'
 import { runSnapshot } from './snapshot.ts'
 import type { SnapshotOptions } from './snapshot.ts'
-import type { Executor, PageReader, Target } from './statement.ts'
+import type { Executor, PageReader, RoutedPool, Target } from './statement.ts'
 import { checkTokenKeys, currentToken, runSession } from './session.ts'
 import type { SessionOptions } from './session.ts'
 import { statusOf } from './status.ts'
@@ -55,9 +54,9 @@ export interface ConnectOptions {
  */
 export class Cluster {
   /** A `pg.Pool` whose statements all go to the primary. */
-  readonly writer: Pool & Executor
+  readonly writer: RoutedPool & Executor
   /** A `pg.Pool` whose statements go to the replicas in turn, and may not write. */
-  readonly reader: Pool & Executor & PageReader
+  readonly reader: RoutedPool & Executor & PageReader
   readonly #core: Core
   readonly #tokenKeys: readonly TokenKey[]
   readonly #onClose: (cluster: Cluster) => void
@@ -76,8 +75,8 @@ export class Cluster {
     }
     this.#core = new Core(config, pool)
     this.#onClose = onClose
-    this.writer = new WriterPool(this.#core) as Pool & Executor
-    this.reader = new ReaderPool(this.#core) as Pool & Executor & PageReader
+    this.writer = new WriterPool(this.#core) as unknown as RoutedPool & Executor
+    this.reader = new ReaderPool(this.#core) as unknown as RoutedPool & Executor & PageReader
   }
 
   /** Changes of the nodes' health, and statements when somebody listens. */

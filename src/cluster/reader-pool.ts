@@ -55,7 +55,7 @@ export class ReaderPool extends ClusterPool {
   }
 
   protected override async lend(): Promise<PoolClient> {
-    return serveRead(this.core, {}, async ({ lease }) => lease.client)
+    return serveRead(this.core, { silent: true }, async ({ lease }) => lease.client)
   }
 
   protected override serve(

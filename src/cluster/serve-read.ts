@@ -8,6 +8,7 @@ import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
 import { Lease } from './lease.ts'
 import { observe } from './observe.ts'
+import type { Report } from './observe.ts'
 import { planRead } from './plan-read.ts'
 import type { CallOptions, Routing } from './statement.ts'
 
@@ -22,6 +23,8 @@ export interface Attempt {
 export interface ReadOptions extends CallOptions {
   /** Destroys the connection after any error, as `pg.Pool#query` does, instead of a broken one only. */
   readonly discardOnError?: boolean
+  /** Publishes no `query` event: what is served is a connection, not a statement. */
+  readonly silent?: boolean
 }
 
 /**
@@ -38,7 +41,7 @@ export const serveRead = <T>(
 ): Promise<T> => {
   core.assertOpen()
   const deadline = new Deadline(options)
-  return observe(core, async (report) => {
+  const work = async (report: Report): Promise<T> => {
     const tried = new Set<Node>()
     const problems: NodeProblem[] = []
     let lastError: unknown
@@ -69,7 +72,8 @@ export const serveRead = <T>(
         plan.done()
       }
     }
-  })
+  }
+  return options.silent ? work(() => {}) : observe(core, work)
 }
 
 const attempt = async <T>(

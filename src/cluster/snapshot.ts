@@ -25,7 +25,7 @@ export const runSnapshot = async <T>(
   const around = currentScope(core)
   if (around !== undefined) return runInside(core, around, fn, settings)
   const set = settingsStatement(settings)
-  const { lease, routing } = await serveRead(core, {}, async (attempt) => {
+  const { lease, routing } = await serveRead(core, { silent: true }, async (attempt) => {
     const { client } = attempt.lease
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
     if (set !== undefined) await client.query(set)

@@ -1,4 +1,13 @@
-import type { QueryResult, QueryResultRow } from 'pg'
+import type {
+  Pool,
+  QueryArrayConfig,
+  QueryArrayResult,
+  QueryConfig,
+  QueryConfigValues,
+  QueryResult,
+  QueryResultRow,
+  Submittable,
+} from 'pg'
 import type { Consistency } from '../config/types.ts'
 
 /** One statement as models compile it. */
@@ -89,3 +98,33 @@ export interface PageReader {
     options: CallOptions & { readonly pageSize: number },
   ): AsyncGenerator<Row[], void, undefined>
 }
+
+/** What `pg`'s own types give where a caller says nothing about rows. */
+type Anything = ReturnType<typeof JSON.parse>
+
+/** A result of `pg` with rows as arrays, with the record of where it came from. */
+export interface RoutedArrayResult<
+  Row extends unknown[] = unknown[],
+> extends QueryArrayResult<Row> {
+  /** Where the statement ran and why. */
+  readonly routing: Routing
+}
+
+/** `query` of the cluster's pools: the results tell where they came from. */
+export interface RoutedQueries {
+  /** Runs a query object, such as a cursor. */
+  query<Query extends Submittable>(query: Query): Query
+  /** Runs a statement whose rows come as arrays. */
+  query<Row extends Anything[] = Anything[], Values = Anything[]>(
+    config: QueryArrayConfig<Values>,
+    values?: QueryConfigValues<Values>,
+  ): Promise<RoutedArrayResult<Row>>
+  /** Runs a statement. */
+  query<Row extends QueryResultRow = Anything, Values = Anything[]>(
+    config: string | QueryConfig<Values>,
+    values?: QueryConfigValues<Values>,
+  ): Promise<RoutedResult<Row>>
+}
+
+/** A `pg.Pool` in front of the cluster. */
+export type RoutedPool = RoutedQueries & Pool

@@ -21,9 +21,13 @@ const targetsOf = (value: unknown): string[] =>
 test('the package has what it needs and nothing else', () => {
   const top =
     /^(?:CHANGELOG\.md|LICENSE|README\.md|database\.example\.yml|database\.schema\.json|package\.json)$/
+  // docs: what `check` and the README point to; docker: what `init` writes its compose file from.
+  const pages = /^docs\/[\w-]+\.md$|^docker\/(?:compose\.yml|server\.sh)$/
   const code = /^dist\/(?:[\w-]+\/)*[\w-]+\.(?:js|cjs|d\.ts|d\.cts|js\.map|d\.ts\.map)$/
   const source = /^src\/(?:[\w-]+\/)*[\w-]+\.(?:ts|cjs)$/
-  expect(files.filter((file) => ![top, code, source].some((known) => known.test(file)))).toEqual([])
+  expect(
+    files.filter((file) => ![top, pages, code, source].some((known) => known.test(file))),
+  ).toEqual([])
   expect(files.filter((file) => top.test(file))).toHaveLength(6)
   expect(statSync(tarball).size).toBeLessThan(600_000)
 })
@@ -66,6 +70,13 @@ test('the command runs', async () => {
   expect(await project.run(project.path('node_modules/.bin/segregato'), ['--help'])).toMatch(/dev/)
   const wrong = project.run(project.path('node_modules/.bin/segregato'), ['nonsense'])
   await expect(wrong).rejects.toThrow(/nonsense/)
+})
+
+test('init writes files that explain-config reads', async () => {
+  const program = project.path('node_modules/.bin/segregato')
+  await project.run(program, ['init'])
+  expect(readFileSync(project.path('compose.yml'), 'utf8')).toContain('replica2')
+  expect(await project.run(program, ['explain-config'])).toContain('replica2')
 })
 
 test('importing and requiring give the same module, without a warning', async () => {
