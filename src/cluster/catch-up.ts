@@ -9,6 +9,9 @@ const POLL_TIMEOUT_MS = 500
 const FIRST_PAUSE_MS = 1
 const LONGEST_PAUSE_MS = 50
 
+/** How often a replica that others stand in for is asked whether it has caught up. */
+const RECHECK_MS = 10
+
 interface Waiter {
   readonly lsn: Lsn
   readonly wake: (reached: boolean) => void
@@ -20,6 +23,7 @@ class Follower {
   readonly #waiters = new Set<Waiter>()
   #replayed: Lsn = 0n
   #polling = false
+  #recheckedAt = -Infinity
 
   constructor(node: Node) {
     this.#node = node
@@ -59,6 +63,13 @@ class Follower {
     this.#polling = false
   }
 
+  /** Asks once, unless that has just been done: nobody waits for it. */
+  recheck(now: number): void {
+    if (this.#polling || now - this.#recheckedAt < RECHECK_MS) return
+    this.#recheckedAt = now
+    void this.ask().then((lsn) => lsn !== undefined && this.observe(lsn))
+  }
+
   ask(): Promise<Lsn | undefined> {
     return askNode(this.#node, POLL_TIMEOUT_MS, probePosition)
   }
@@ -76,6 +87,20 @@ export class CatchUp {
   has(node: Node, lsn: Lsn): boolean {
     const follower = this.#followers.get(node)
     return follower !== undefined && follower.replayed >= lsn
+  }
+
+  /**
+   * Whether one of the candidates is known to have replayed this position. Those that are not are asked
+   * again, without keeping anybody waiting: else the first one that got there would serve all reads.
+   */
+  someHas(candidates: readonly Node[], lsn: Lsn): boolean {
+    let some = false
+    let now: number | undefined
+    for (const node of candidates) {
+      if (this.has(node, lsn)) some = true
+      else this.#followers.get(node)?.recheck((now ??= performance.now()))
+    }
+    return some
   }
 
   /** How far a replica has come by now; `undefined` when it does not say. */

@@ -106,7 +106,7 @@ export class ConsistencyKeeper {
     if (position === undefined) return { ...demand, ...stay }
     const { lsn } = position
     const accepts = (node: Node): boolean => this.#catchUp.has(node, lsn)
-    return candidates.some(accepts) ? { ...demand, ...stay, accepts } : undefined
+    return this.#catchUp.someHas(candidates, lsn) ? { ...demand, ...stay, accepts } : undefined
   }
 
   async #wait(session: Session<Node>, candidates: readonly Node[]): Promise<Demand> {

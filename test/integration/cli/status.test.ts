@@ -19,7 +19,7 @@ test('once, without a terminal: a table and the end', async () => {
   expect(status).toBe(0)
   expect(stdout).toMatch(/^node +role +address +lag +health$/m)
   expect(stdout).toMatch(/^master +primary +\S+:\d+ +- +healthy$/m)
-  expect(stdout).toMatch(/^replica1 +replica +\S+:\d+ +\d+ B, \d+ ms +healthy$/m)
+  expect(stdout).toMatch(/^replica1 +replica +\S+:\d+ +[\d.]+ [kMG]?B, \d+ ms +healthy$/m)
   expect(stdout).not.toContain('\x1b')
 })
 

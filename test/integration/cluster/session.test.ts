@@ -125,6 +125,17 @@ test('beyond the budget the process degrades and says so, an explicit session fa
   await held
 })
 
+test('after a write all replicas serve again, also one that was late', async () => {
+  const cluster = open()
+  await servers.pauseReplay('replica1')
+  await insert(cluster, 1)
+  expect(await answered(cluster)).toBe('replica2')
+  await servers.resumeReplay('replica1')
+  await expect
+    .poll(async () => new Set([await answered(cluster), await answered(cluster)]))
+    .toEqual(new Set(['replica1', 'replica2']))
+})
+
 test('an explicit session reads its writes and stays on its replica', async () => {
   const cluster = open()
   await cluster.session(async () => {
