@@ -50,7 +50,7 @@ test('for people it is a table with one line a node and a summary', async () => 
   expect(status).toBe(0)
   expect(stdout).toMatch(/^development of database\.yml\n\nnode +role +version +lag/)
   expect(stdout).toMatch(
-    /^replica1  replica  \d+\.\d+ +\d+ B, \d+ ms +segregato_replica1 +off +30 s +6 of 197$/m,
+    /^replica1  replica  \d+\.\d+ +[\d.]+ [kMG]?B, \d+ ms +segregato_replica1 +off +30 s +6 of 197$/m,
   )
   expect(stdout).toMatch(/^note +replica1, replica2 +hot_standby_feedback is off/m)
   expect(stdout).toContain('docs/command-line.md#hot-standby-feedback')

@@ -68,7 +68,7 @@ test('paused replay', async () => {
     expect(output.nodes[1]!['lagBytes']).toBeGreaterThan(100_000)
     const { stdout } = await cli.run(['status'])
     expect(stdout).toMatch(/^replica1 +replica +\S+ +\d+ kB, > \d+ ms +replay paused$/m)
-    expect(stdout).toMatch(/^replica2 +replica +\S+ +\d+ B, \d+ ms +healthy$/m)
+    expect(stdout).toMatch(/^replica2 +replica +\S+ +[\d.]+ [kMG]?B, \d+ ms +healthy$/m)
   } finally {
     await servers.resumeReplay('replica1')
   }

@@ -28,7 +28,7 @@ test('--watch without a terminal prints lines until a signal', async () => {
     cwd: cli.project,
     env: PLAIN_ENVIRONMENT,
   })
-  const line = /^\d{4}-\d\d-\d\dT\S+Z\treplica2\treplica\thealthy\t\d+ B, \d+ ms$/
+  const line = /^\d{4}-\d\d-\d\dT\S+Z\treplica2\treplica\thealthy\t[\d.]+ [kMG]?B, \d+ ms$/
   await program.line(line)
   while (program.lines.filter((text) => line.test(text)).length < 3) await sleep(20)
   program.child.kill('SIGTERM')
