@@ -17,6 +17,7 @@ import { EXECUTE } from './statement.ts'
 const plainQuery = (pool: pg.Pool, args: readonly unknown[]): Promise<unknown> =>
   Reflect.apply(Reflect.get(pg.Pool.prototype, 'query'), pool, args) as Promise<unknown>
 
+/** In the words of `pg`, as the other errors of misuse here: code written for `pg.Pool` may look at them. */
 const AFTER_END = 'Cannot use a pool after calling end on the pool'
 
 /**

@@ -27,6 +27,7 @@ export class ConsistencyKeeper {
   readonly #primary: Node
   readonly #settings: ClusterSettings
   readonly #explicit: () => Session<Node> | undefined
+  readonly #hasReplicas: boolean
   readonly #writes: WritePositions
   readonly #catchUp: CatchUp
   readonly #process = new Session<Node>(false)
@@ -39,6 +40,7 @@ export class ConsistencyKeeper {
   ) {
     this.#primary = nodes.primary
     this.#settings = settings
+    this.#hasReplicas = nodes.replicas.length > 0
     this.#explicit = explicit
     this.#writes = new WritePositions(nodes.primary)
     this.#catchUp = new CatchUp(nodes.replicas)
@@ -53,8 +55,9 @@ export class ConsistencyKeeper {
    * To be called before a write is sent; the function that it returns is to be called when it has
    * committed. What the session reads afterwards waits for the write's position.
    */
-  beginWrite(): (asynchronous: boolean) => Promise<void> {
+  beginWrite(): ((asynchronous: boolean) => Promise<void>) | undefined {
     const session = this.session()
+    if (!this.#follows(session)) return undefined
     return async (asynchronous) => {
       const noted = this.#note(session, asynchronous)
       session.expect(noted)
@@ -62,6 +65,13 @@ export class ConsistencyKeeper {
       if (session !== this.#process) this.#process.expect(noted)
       await noted
     }
+  }
+
+  /** Whether any read will ever ask for the positions of this session's writes. */
+  #follows(session: Session<Node>): boolean {
+    if (!this.#hasReplicas) return false
+    const { consistency, outsideSession } = this.#settings
+    return session.explicit || (consistency === 'session' && outsideSession === 'process')
   }
 
   async #note(session: Session<Node>, asynchronous: boolean): Promise<void> {
@@ -88,7 +98,9 @@ export class ConsistencyKeeper {
     const outsideLevel = outsideSession === 'primary' ? 'strong' : 'eventual'
     const wanted = level ?? (outside ? outsideLevel : consistency)
     if (wanted === 'eventual') return NO_DEMAND
-    if (wanted === 'strong') return { ...NO_DEMAND, primary: true }
+    if (!this.#hasReplicas) return NO_DEMAND
+    // Where the cluster's level is another, nobody has followed the writes: only the primary is sure to show them.
+    if (wanted === 'strong' || !this.#follows(session)) return { ...NO_DEMAND, primary: true }
     const known = session.hasPending ? undefined : this.#known(session, candidates)
     return known ?? this.#wait(session, candidates)
   }

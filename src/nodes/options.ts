@@ -13,9 +13,9 @@ export type PoolOptions = Pick<
 
 /**
  * Called before a statement is sent that may write; what it returns is called when the statement has
- * committed, and the caller gets the result when that has resolved.
+ * committed, and the caller gets the result when that has resolved. `undefined`: nobody needs to know.
  */
-export type BeginWrite = () => (asynchronous: boolean) => Promise<void>
+export type BeginWrite = () => ((asynchronous: boolean) => Promise<void>) | undefined
 
 /** What our client class reads from the options that `pg.Pool` hands it. */
 export interface NodeClientConfig extends ClientConfig {

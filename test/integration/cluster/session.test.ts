@@ -245,7 +245,21 @@ test('levels: strong is the primary, eventual asks nothing', async () => {
   expect(await answered(primary)).toBe('master')
 })
 
-test('10,000 waiting reads cost one poll per replica', async () => {
+test('a call that asks for its own writes where the cluster does not follow them gets the primary', async () => {
+  const cluster = open({ consistency: 'eventual' })
+  for (const name of ['replica1', 'replica2']) await servers.pauseReplay(name)
+  await insert(cluster, 1)
+  const text = 'SELECT count(*)::int AS posts FROM posts'
+  const read = await cluster.reader[EXECUTE]({ text }, { consistency: 'session' })
+  expect(read.rows).toEqual([{ posts: 1 }])
+  await cluster.session(async () => {
+    await insert(cluster, 2)
+    const own = await cluster.reader[EXECUTE]({ text }, { consistency: 'session' })
+    expect(own.rows).toEqual([{ posts: 2 }])
+  })
+})
+
+test('thousands of waiting reads cost one poll per replica', async () => {
   const cluster = open({ waitTimeoutMs: 5_000 })
   for (const name of ['replica1', 'replica2']) await servers.setApplyDelay(name, 400)
   await insert(cluster, 1)
