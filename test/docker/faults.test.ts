@@ -164,7 +164,7 @@ test('a replica cut from its primary answers its clients; maxLagMs keeps reads o
     await servers.mend('replica1')
   }
   await following('replica1')
-  expect(await answering(cluster, 4)).toEqual(both)
+  await eventually(() => answering(cluster, 4)).toEqual(both)
 })
 
 test('a killed replica: no caller sees an error, and it comes back and catches up', async () => {
