@@ -55,15 +55,14 @@ export class ConsistencyKeeper {
    * To be called before a write is sent; the function that it returns is to be called when it has
    * committed. What the session reads afterwards waits for the write's position.
    */
-  beginWrite(): ((asynchronous: boolean) => Promise<void>) | undefined {
+  beginWrite(): ((asynchronous: boolean) => void) | undefined {
     const session = this.session()
     if (!this.#follows(session)) return undefined
-    return async (asynchronous) => {
+    return (asynchronous) => {
       const noted = this.#note(session, asynchronous)
       session.expect(noted)
       // The process sees everything that is written in it, by whichever session.
       if (session !== this.#process) this.#process.expect(noted)
-      await noted
     }
   }
 

@@ -39,9 +39,10 @@ export const planRead = (
   const target = options.using ?? currentTarget(core)
   const only = target === undefined ? undefined : core.nodesFor(target)
   if (only === undefined) core.assertNotMisconfigured()
-  const candidates = (only ?? core.replicas).filter(
-    (node) => node !== core.primary && !tried.has(node),
-  )
+  const candidates =
+    only === undefined && tried.size === 0
+      ? core.replicas
+      : (only ?? core.replicas).filter((node) => node !== core.primary && !tried.has(node))
   const maxLagMs = options.maxLagMs ?? core.config.settings.maxLagMs
   const fresh =
     maxLagMs === undefined ? undefined : (node: Node) => core.freshness.isWithin(node, maxLagMs)

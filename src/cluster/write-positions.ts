@@ -1,15 +1,18 @@
+import type { ClientBase } from 'pg'
 import type { Node } from '../nodes/node.ts'
 import type { Position } from '../nodes/position.ts'
-import { probeWritePosition, systemIdentifier } from '../nodes/probe.ts'
+import { probeWriteFacts, probeWritePosition } from '../nodes/probe.ts'
+import type { WriteFacts } from '../nodes/probe.ts'
 import { askNode } from './ask-node.ts'
 
-/** A primary that does not tell its position in this time has none for this write. */
+/** A primary that does not tell its position in this time has none for these writes. */
 const ASK_TIMEOUT_MS = 1_000
 
-/** One question on its way: it covers what had committed before it was sent. */
+/** A question that has not been sent yet: what commits until then is covered by it. */
 interface Question {
   asynchronous: boolean
   readonly answer: Promise<Position | undefined>
+  readonly resolve: (position: Position | undefined) => void
 }
 
 /**
@@ -18,9 +21,12 @@ interface Question {
  */
 export class WritePositions {
   readonly #primary: Node
-  #running: Promise<unknown> = Promise.resolve()
   #next: Question | undefined
-  #systemIdentifier: string | undefined
+  /** The question that is under way. */
+  #sent: Question | undefined
+  #asking = false
+  #facts: WriteFacts | undefined
+  #factsAt = -Infinity
 
   constructor(primary: Node) {
     this.#primary = primary
@@ -28,29 +34,66 @@ export class WritePositions {
 
   /** The position that covers a write that has committed by now; `undefined` when the server does not tell. */
   after(asynchronous: boolean): Promise<Position | undefined> {
-    const question = (this.#next ??= this.#schedule())
+    const question = (this.#next ??= createQuestion())
     question.asynchronous ||= asynchronous
+    if (!this.#asking) void this.#askAll()
     return question.answer
   }
 
-  #schedule(): Question {
-    const question: Question = {
-      asynchronous: false,
-      answer: this.#running.then(() => {
-        // From here on it is too late to join: the next write starts a new question.
-        this.#next = undefined
-        return this.#ask(question.asynchronous)
-      }),
+  /** Asks on one connection until nobody wants to know any more. */
+  async #askAll(): Promise<void> {
+    this.#asking = true
+    while (this.#next !== undefined) {
+      const asked = await askNode(this.#primary, ASK_TIMEOUT_MS, async (client) => {
+        const facts = await this.#factsFrom(client)
+        // A connection is taken for a while, not for ever: its age and the deadline must count.
+        for (let turn = 0; turn < QUESTIONS_PER_LEASE && this.#next !== undefined; turn++) {
+          await this.#ask(client, facts)
+        }
+        return true
+      })
+      if (asked === undefined) this.#giveUp()
     }
-    this.#running = question.answer
-    return question
+    this.#asking = false
   }
 
-  async #ask(asynchronous: boolean): Promise<Position | undefined> {
-    return askNode(this.#primary, ASK_TIMEOUT_MS, async (client) => {
-      this.#systemIdentifier ??= await systemIdentifier(client)
-      const position = await probeWritePosition(client, asynchronous)
-      return position && { ...position, systemIdentifier: this.#systemIdentifier }
-    })
+  async #ask(client: ClientBase, facts: WriteFacts): Promise<void> {
+    // From here on it is too late to join: the next write starts a new question.
+    const question = this.#next
+    this.#next = undefined
+    this.#sent = question
+    if (question === undefined) return
+    question.resolve(await probeWritePosition(client, facts, question.asynchronous))
+    this.#sent = undefined
   }
+
+  async #factsFrom(client: ClientBase): Promise<WriteFacts> {
+    const now = performance.now()
+    if (this.#facts === undefined || now - this.#factsAt > FACTS_MAX_AGE_MS) {
+      this.#facts = await probeWriteFacts(client)
+      this.#factsAt = now
+    }
+    return this.#facts
+  }
+
+  /** The server did not answer: nobody must wait for it. */
+  #giveUp(): void {
+    this.#sent?.resolve(undefined)
+    this.#next?.resolve(undefined)
+    this.#sent = this.#next = undefined
+    // It may not be the same server when it answers again.
+    this.#facts = undefined
+  }
+}
+
+/** A promotion or a changed setting is noticed within this time. */
+const FACTS_MAX_AGE_MS = 1_000
+
+/** Far less than fit into the deadline. */
+const QUESTIONS_PER_LEASE = 50
+
+const createQuestion = (): Question => {
+  let resolve: Question['resolve'] = () => {}
+  const answer = new Promise<Position | undefined>((settle) => (resolve = settle))
+  return { asynchronous: false, answer, resolve }
 }

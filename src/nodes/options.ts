@@ -13,9 +13,9 @@ export type PoolOptions = Pick<
 
 /**
  * Called before a statement is sent that may write; what it returns is called when the statement has
- * committed, and the caller gets the result when that has resolved. `undefined`: nobody needs to know.
+ * committed, before its caller gets the result. `undefined`: nobody needs to know.
  */
-export type BeginWrite = () => ((asynchronous: boolean) => Promise<void>) | undefined
+export type BeginWrite = () => ((asynchronous: boolean) => void) | undefined
 
 /** What our client class reads from the options that `pg.Pool` hands it. */
 export interface NodeClientConfig extends ClientConfig {

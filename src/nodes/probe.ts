@@ -35,7 +35,7 @@ export const probeIdentity = async (client: ClientBase): Promise<ServerIdentity>
   }
 }
 
-export const systemIdentifier = async (client: ClientBase): Promise<string | undefined> => {
+const systemIdentifier = async (client: ClientBase): Promise<string | undefined> => {
   try {
     const { rows } = await client.query<{ id: string }>(SYSTEM_IDENTIFIER)
     return rows[0]?.id
@@ -55,43 +55,63 @@ export const probePosition = async (client: ClientBase): Promise<Lsn | undefined
   return parseLsn(rows[0]?.lsn)
 }
 
-/**
- * Where everything that has committed by now ends. The flush position is right for every commit that
- * waited for its own flush; one under `synchronous_commit = off` may lie behind it, and needs the
- * insert position.
- */
-const WRITE_POSITION = `SELECT pg_current_wal_flush_lsn()::text AS flush, pg_current_wal_insert_lsn()::text AS insert,
-  pg_walfile_name(pg_current_wal_flush_lsn()) AS file,
-  current_setting('synchronous_commit') = 'off' AS asynchronous,
-  (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size')::text AS segment`
-
-interface WritePositionRow {
-  readonly flush: string
-  readonly insert: string
-  readonly file: string
+/** What positions of writes need beside a number; it changes with a promotion or a setting only. */
+export interface WriteFacts {
+  readonly systemIdentifier: string | undefined
+  readonly timeline: number
+  /** Commits of this role in this database do not wait for their flush. */
   readonly asynchronous: boolean
-  readonly segment: string
+  readonly segmentSize: bigint
+}
+
+const WRITE_FACTS = `SELECT pg_walfile_name(pg_current_wal_flush_lsn()) AS file,
+  current_setting('synchronous_commit') = 'off' AS asynchronous,
+  pg_size_bytes(current_setting('wal_segment_size'))::text AS segment`
+
+/** Asks the primary for the facts that its positions of writes need. */
+export const probeWriteFacts = async (client: ClientBase): Promise<WriteFacts> => {
+  const { rows } = await client.query<{ file: string; asynchronous: boolean; segment: string }>(
+    WRITE_FACTS,
+  )
+  const { file = '', asynchronous = false, segment = '' } = rows[0] ?? {}
+  return {
+    systemIdentifier: await systemIdentifier(client),
+    // The first eight digits of a WAL file's name are the timeline, right also just after a promotion.
+    timeline: Number.parseInt(file.slice(0, 8), 16),
+    asynchronous,
+    segmentSize: BigInt(segment),
+  }
+}
+
+const FLUSHED = {
+  name: 'segregato_flushed',
+  text: 'SELECT pg_current_wal_flush_lsn()::text AS lsn',
+}
+const INSERTED = {
+  name: 'segregato_inserted',
+  text: 'SELECT pg_current_wal_insert_lsn()::text AS lsn',
 }
 
 /**
- * Asks the primary for the position that covers all commits so far.
+ * Asks the primary where everything that has committed by now ends. The flush position is right for
+ * every commit that waited for its own flush; one under `synchronous_commit = off` may lie behind
+ * it, and needs the insert position.
  *
- * @param asynchronous - some of them did not wait for their flush
+ * @param asynchronous - some of the commits did not wait for their flush
  */
 export const probeWritePosition = async (
   client: ClientBase,
+  facts: WriteFacts,
   asynchronous: boolean,
-): Promise<Omit<Position, 'systemIdentifier'> | undefined> => {
-  const { rows } = await client.query<WritePositionRow>({
-    name: 'segregato_position',
-    text: WRITE_POSITION,
-  })
-  const row = rows[0]
-  const flush = parseLsn(row?.flush)
-  const insert = parseLsn(row?.insert)
-  if (row === undefined || flush === undefined || insert === undefined) return undefined
-  // The first eight digits of a WAL file's name are the timeline, right also just after a promotion.
-  const timeline = Number.parseInt(row.file.slice(0, 8), 16)
-  const late = asynchronous || row.asynchronous
-  return { timeline, lsn: late ? endOfRecords(insert, BigInt(row.segment)) : flush }
+): Promise<Position | undefined> => {
+  const late = asynchronous || facts.asynchronous
+  const { rows } = await client.query<{ lsn: string }>(late ? INSERTED : FLUSHED)
+  const lsn = parseLsn(rows[0]?.lsn)
+  if (lsn === undefined) return undefined
+  const { systemIdentifier: identifier, timeline, segmentSize } = facts
+  return {
+    systemIdentifier: identifier,
+    timeline,
+    lsn: late ? endOfRecords(lsn, segmentSize) : lsn,
+  }
 }

@@ -11,8 +11,8 @@ const HARMLESS: ReadonlySet<string> = new Set([
 ]) // prettier-ignore
 
 /**
- * A connection for writing. When something that may have written has committed, whoever waits for
- * the result gets it together with the certainty that its position is known.
+ * A connection for writing. It tells when something that may have written has committed, so that its
+ * position is asked for before the caller can start to read.
  */
 export class WriteClient extends NodeClient {
   readonly #beginWrite: BeginWrite | undefined
@@ -34,12 +34,8 @@ export class WriteClient extends NodeClient {
     }
     if (mentionsSynchronousCommit(config)) this.#asynchronous = true
     plainQuery(this, config, (error: Error | null | undefined, result?: QueryResult) => {
-      if (error || !this.#hasCommitted(config, result)) {
-        callback(error, result)
-        return
-      }
-      const answer = (): void => callback(error, result)
-      committed(this.#asynchronous).then(answer, answer)
+      if (!error && this.#hasCommitted(config, result)) committed(this.#asynchronous)
+      callback(error, result)
     })
   }
 
@@ -48,7 +44,7 @@ export class WriteClient extends NodeClient {
     if (committed !== undefined) {
       whenEnded(query, () => {
         this.#wrote ||= mayWrite(text, undefined)
-        if (this.getTransactionStatus() !== 'T') void committed(this.#asynchronous)
+        if (this.getTransactionStatus() !== 'T') committed(this.#asynchronous)
       })
     }
     super.submit(query, text)

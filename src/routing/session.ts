@@ -44,9 +44,9 @@ export class Session<N> {
     void pending.finally(() => this.#pending.delete(pending))
   }
 
-  /** Resolves when the positions of everything so far are known. */
+  /** Resolves when the positions of everything so far are known; what is written meanwhile does not count. */
   async settled(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
+    await Promise.allSettled(this.#pending)
   }
 
   get hasPending(): boolean {
