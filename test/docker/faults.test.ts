@@ -117,7 +117,7 @@ test('the servers are what the configuration says', async () => {
     { node: 'replica1', inRecovery: true },
     { node: 'replica2', inRecovery: true },
   ])
-  expect(await answering(cluster, 4)).toEqual(both)
+  await eventually(() => answering(cluster, 4)).toEqual(both)
 })
 
 test('a paused replica: reads move to the other one, and come back', async () => {
@@ -170,7 +170,7 @@ test('a replica cut from its primary answers its clients; maxLagMs keeps reads o
 test('a killed replica: no caller sees an error, and it comes back and catches up', async () => {
   const cluster = open()
   const { NoteCommand } = nodesOf(cluster)
-  expect(await answering(cluster, 4)).toEqual(both)
+  await eventually(() => answering(cluster, 4)).toEqual(both)
   const reads = Promise.all(Array.from({ length: 5 }, () => answering(cluster, 40)))
   await servers.kill('replica2')
   await reads
