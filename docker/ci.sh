@@ -49,9 +49,4 @@ if [ -z "${POSTGRES_IMAGE:-}" ]; then
   docker build -q -t segregato-postgres docker
   export POSTGRES_IMAGE=segregato-postgres
 fi
-# Once more with new containers when it fails: on a loaded machine an engine's network can take longer to
-# mend than the tests wait, and one replica that does not come back fails the tests after it too.
-npm run test:docker || {
-  echo 'The container suite failed; trying once more with new containers.' >&2
-  npm run test:docker
-}
+npm run test:docker
