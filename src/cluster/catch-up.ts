@@ -33,6 +33,10 @@ class Follower {
     return this.#replayed
   }
 
+  reset(): void {
+    this.#replayed = 0n
+  }
+
   add(waiter: Waiter): void {
     this.#waiters.add(waiter)
     if (!this.#polling) void this.#poll()
@@ -77,16 +81,16 @@ class Follower {
 
 /** Knows which replicas have replayed a position, and waits for the first that does. */
 export class CatchUp {
-  readonly #followers: ReadonlyMap<Node, Follower>
+  readonly #followers = new Map<Node, Follower>()
 
-  constructor(replicas: readonly Node[]) {
-    this.#followers = new Map(replicas.map((node) => [node, new Follower(node)]))
+  /** What replicas had replayed may belong to another history. Who waits goes on waiting. */
+  reset(): void {
+    for (const follower of this.#followers.values()) follower.reset()
   }
 
   /** Whether a replica is known to have replayed this position. */
   has(node: Node, lsn: Lsn): boolean {
-    const follower = this.#followers.get(node)
-    return follower !== undefined && follower.replayed >= lsn
+    return this.#followerOf(node).replayed >= lsn
   }
 
   /**
@@ -98,29 +102,31 @@ export class CatchUp {
     let now: number | undefined
     for (const node of candidates) {
       if (this.has(node, lsn)) some = true
-      else this.#followers.get(node)?.recheck((now ??= performance.now()))
+      else this.#followerOf(node).recheck((now ??= performance.now()))
     }
     return some
   }
 
   /** How far a replica has come by now; `undefined` when it does not say. */
   async ask(node: Node): Promise<Lsn | undefined> {
-    const follower = this.#followers.get(node)
-    const lsn = await follower?.ask()
-    if (lsn !== undefined) follower?.observe(lsn)
+    const follower = this.#followerOf(node)
+    const lsn = await follower.ask()
+    if (lsn !== undefined) follower.observe(lsn)
     return lsn
   }
 
   /** The replica that is known to be furthest. */
   freshest(candidates: readonly Node[]): Node | undefined {
-    return candidates.toSorted((a, b) => Number(this.#replayed(b) - this.#replayed(a)))[0]
+    return candidates.toSorted((a, b) =>
+      Number(this.#followerOf(b).replayed - this.#followerOf(a).replayed),
+    )[0]
   }
 
   /** Waits until one of the candidates has replayed a position; false when none has in this time. */
   wait(lsn: Lsn, candidates: readonly Node[], timeoutMs: number): Promise<boolean> {
     if (candidates.length === 0 || timeoutMs <= 0) return Promise.resolve(false)
     return new Promise((resolve) => {
-      const followers = candidates.flatMap((node) => this.#followers.get(node) ?? [])
+      const followers = candidates.map((node) => this.#followerOf(node))
       const waiter: Waiter = {
         lsn,
         wake: (reached) => {
@@ -134,7 +140,9 @@ export class CatchUp {
     })
   }
 
-  #replayed(node: Node): Lsn {
-    return this.#followers.get(node)?.replayed ?? 0n
+  #followerOf(node: Node): Follower {
+    let follower = this.#followers.get(node)
+    if (follower === undefined) this.#followers.set(node, (follower = new Follower(node)))
+    return follower
   }
 }

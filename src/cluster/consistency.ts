@@ -3,6 +3,7 @@ import type { Node } from '../nodes/node.ts'
 import type { Position } from '../nodes/position.ts'
 import { Session } from '../routing/session.ts'
 import { CatchUp } from './catch-up.ts'
+import type { Members } from './topology.ts'
 import { WritePositions } from './write-positions.ts'
 
 /** What a read must see, and what was done about it. */
@@ -24,26 +25,34 @@ const NO_DEMAND: Demand = { primary: false, explicit: false, waitedMs: 0, served
 
 /** Keeps what sessions must see: positions of writes, positions of replicas, and the process's own session. */
 export class ConsistencyKeeper {
-  readonly #primary: Node
+  readonly #members: Members
   readonly #settings: ClusterSettings
   readonly #explicit: () => Session<Node> | undefined
-  readonly #hasReplicas: boolean
   readonly #writes: WritePositions
   readonly #catchUp: CatchUp
   readonly #process = new Session<Node>(false)
 
   /** @param explicit - the caller's session, when one was opened */
   constructor(
-    nodes: { readonly primary: Node; readonly replicas: readonly Node[] },
+    members: Members,
     settings: ClusterSettings,
     explicit: () => Session<Node> | undefined,
   ) {
-    this.#primary = nodes.primary
+    this.#members = members
     this.#settings = settings
-    this.#hasReplicas = nodes.replicas.length > 0
     this.#explicit = explicit
-    this.#writes = new WritePositions(nodes.primary)
-    this.#catchUp = new CatchUp(nodes.replicas)
+    this.#writes = new WritePositions(members)
+    this.#catchUp = new CatchUp()
+  }
+
+  /** Roles have changed: positions are asked anew, since they may belong to another history. */
+  reset(): void {
+    this.#writes.reset()
+    this.#catchUp.reset()
+  }
+
+  #hasReplicas(): boolean {
+    return this.#members.replicas.length > 0
   }
 
   /** The session of the caller: an explicit one, else the process's. */
@@ -68,7 +77,7 @@ export class ConsistencyKeeper {
 
   /** Whether any read will ever ask for the positions of this session's writes. */
   #follows(session: Session<Node>): boolean {
-    if (!this.#hasReplicas) return false
+    if (!this.#hasReplicas()) return false
     const { consistency, outsideSession } = this.#settings
     return session.explicit || (consistency === 'session' && outsideSession === 'process')
   }
@@ -97,7 +106,7 @@ export class ConsistencyKeeper {
     const outsideLevel = outsideSession === 'primary' ? 'strong' : 'eventual'
     const wanted = level ?? (outside ? outsideLevel : consistency)
     if (wanted === 'eventual') return NO_DEMAND
-    if (!this.#hasReplicas) return NO_DEMAND
+    if (!this.#hasReplicas()) return NO_DEMAND
     // Where the cluster's level is another, nobody has followed the writes: only the primary is sure to show them.
     if (wanted === 'strong' || !this.#follows(session)) return { ...NO_DEMAND, primary: true }
     const known = session.hasPending ? undefined : this.#known(session, candidates)
@@ -172,7 +181,7 @@ export class ConsistencyKeeper {
   async #see(session: Session<Node>): Promise<void> {
     const node = session.lastRead
     if (node === undefined) return
-    const lsn = node === this.#primary ? undefined : await this.#catchUp.ask(node)
+    const lsn = node === this.#members.primary ? undefined : await this.#catchUp.ask(node)
     const present = await this.#writes.after(false)
     if (present === undefined) session.reachedUnknown(performance.now() + this.#settings.stickyMs)
     else session.reached(lsn === undefined ? present : { ...present, lsn })

@@ -13,13 +13,13 @@ import { publish } from './events.ts'
 import type { ClusterEvents, EventSource, NodeEvent } from './events.ts'
 import { Freshness } from './freshness.ts'
 import type { Target } from './statement.ts'
+import { Topology } from './topology.ts'
 
 /** What the parts of a cluster share: its nodes, its rules, its events and whether it is open. */
 export class Core {
   readonly config: ClusterConfig
   readonly poolOptions: PoolOptions
-  readonly primary: Node
-  readonly replicas: readonly Node[]
+  readonly topology: Topology
   readonly router: Router<Node>
   readonly freshness: Freshness
   readonly consistency: ConsistencyKeeper
@@ -38,23 +38,29 @@ export class Core {
         beginWrite: () => this.consistency.beginWrite(),
         onChange: (changed) => this.#changed(changed),
       })
-    this.primary = open(config.primary)
-    this.replicas = config.replicas.map(open)
-    this.consistency = new ConsistencyKeeper(this, config.settings, () => currentSession(this))
-    this.fallback = new FallbackBudget(
-      Math.max(1, Math.floor(config.primary.pool * config.settings.fallbackShare)),
+    this.topology = new Topology([open(config.primary), ...config.replicas.map(open)], () =>
+      this.#reorganised(),
     )
-    this.freshness = new Freshness(this.primary, this.replicas)
-    this.router = new Router({
-      primary: this.primary,
-      replicas: this.replicas,
-      balancer: createBalancer(config.settings.balancing),
-    })
-    this.router.share = config.settings.replicaShare
+    const { settings } = config
+    this.consistency = new ConsistencyKeeper(this.topology, settings, () => currentSession(this))
+    this.fallback = new FallbackBudget(() =>
+      Math.max(1, Math.floor(this.primary.config.pool * settings.fallbackShare)),
+    )
+    this.freshness = new Freshness(this.topology)
+    this.router = new Router(this.topology, createBalancer(settings.balancing))
+    this.router.share = settings.replicaShare
   }
 
   get nodes(): readonly Node[] {
-    return [this.primary, ...this.replicas]
+    return this.topology.nodes
+  }
+
+  get primary(): Node {
+    return this.topology.primary
+  }
+
+  get replicas(): readonly Node[] {
+    return this.topology.replicas
   }
 
   /** @throws ClusterClosedError when the cluster takes no new work */
@@ -99,6 +105,13 @@ export class Core {
       })),
       { cause: this.replicas[0]?.lastError },
     )
+  }
+
+  /** What was known of positions belongs to other roles, or to another history. */
+  #reorganised(): void {
+    this.router.invalidate()
+    this.consistency.reset()
+    this.freshness.reset()
   }
 
   #changed(node: Node): void {

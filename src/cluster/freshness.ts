@@ -2,6 +2,7 @@ import { LagBook } from '../nodes/lag.ts'
 import type { Node } from '../nodes/node.ts'
 import { probePosition } from '../nodes/probe.ts'
 import { askNode } from './ask-node.ts'
+import type { Members } from './topology.ts'
 
 /** A server that does not tell its position in this time is not known to be fresh. */
 const PROBE_TIMEOUT_MS = 500
@@ -13,20 +14,23 @@ const RECHECK_MS = 100
  * is known is too old, once for all reads that wait at that moment.
  */
 export class Freshness {
-  readonly #primary: Node
-  readonly #replicas: readonly Node[]
-  readonly #book = new LagBook<Node>()
+  readonly #members: Members
+  #book = new LagBook<Node>()
   #round: Promise<void> | undefined
   #askedAt = -Infinity
 
-  constructor(primary: Node, replicas: readonly Node[]) {
-    this.#primary = primary
-    this.#replicas = replicas
+  constructor(members: Members) {
+    this.#members = members
+  }
+
+  /** The primary is another one: its positions do not continue the old one's. */
+  reset(): void {
+    this.#book = new LagBook<Node>()
   }
 
   /** The most that a node can be behind now, in milliseconds; `undefined` when nothing is known. */
   lagMs(node: Node): number | undefined {
-    return node === this.#primary ? 0 : this.#book.lagMs(node, performance.now())
+    return node === this.#members.primary ? 0 : this.#book.lagMs(node, performance.now())
   }
 
   /** Whether a node is known to be at most so far behind. */
@@ -59,13 +63,14 @@ export class Freshness {
 
   async #askAll(): Promise<void> {
     const at = (this.#askedAt = performance.now())
-    const primary = await askNode(this.#primary, PROBE_TIMEOUT_MS, probePosition)
+    const book = this.#book
+    const primary = await askNode(this.#members.primary, PROBE_TIMEOUT_MS, probePosition)
     if (primary === undefined) return
-    this.#book.recordPrimary(at, primary)
+    book.recordPrimary(at, primary)
     await Promise.all(
-      this.#replicas.map(async (node) => {
+      this.#members.replicas.map(async (node) => {
         const replica = await askNode(node, PROBE_TIMEOUT_MS, probePosition)
-        if (replica !== undefined) this.#book.recordReplica(node, replica)
+        if (replica !== undefined) book.recordReplica(node, replica)
       }),
     )
   }

@@ -27,7 +27,7 @@ export const leaseWriter = async (core: Core, deadline: Deadline): Promise<Lease
   core.assertOpen()
   const { primary } = core
   try {
-    return await Lease.take(primary.write ?? primary.read, deadline)
+    return await Lease.take(primary.write, deadline)
   } catch (error) {
     if (classifyFailure(error) === 'node') primary.failed(error as Error)
     throw error

@@ -7,7 +7,7 @@ import type { Core } from './core.ts'
 export interface NodeStatus {
   /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
-  /** What the configuration says the node is. */
+  /** What the node is now; the configuration may say otherwise after a failover. */
   readonly role: 'primary' | 'replica'
   /** A host name or address, or the directory of a Unix socket. */
   readonly host: string
@@ -37,7 +37,7 @@ export interface ClusterStatus {
   readonly environment: string | undefined
   /** The share of reads that replicas serve, 0 to 1. */
   readonly replicaShare: number
-  /** Every node, the primary first. */
+  /** Every node, in the order of the configuration. */
   readonly nodes: readonly NodeStatus[]
 }
 
@@ -64,7 +64,7 @@ const nodeStatus = (node: Node): NodeStatus => {
     quarantineMs,
     failures,
     read: countsOf(node.read),
-    write: node.write && countsOf(node.write),
+    write: node.role === 'primary' ? countsOf(node.write) : undefined,
   }
 }
 

@@ -43,7 +43,8 @@ export const verifyCluster = async (core: Core): Promise<VerifiedNode[]> => {
 
 const identify = async (node: Node): Promise<ServerIdentity> => {
   // By the connections for writing where there are some: those for reading are read-only on every server.
-  const client = await (node.write ?? node.read).acquire()
+  const lane = node.role === 'primary' ? node.write : node.read
+  const client = await lane.acquire()
   try {
     const identity = await probeIdentity(client)
     client.release()

@@ -1,9 +1,9 @@
 import type { ClientBase } from 'pg'
-import type { Node } from '../nodes/node.ts'
 import type { Position } from '../nodes/position.ts'
 import { probeWriteFacts, probeWritePosition } from '../nodes/probe.ts'
 import type { WriteFacts } from '../nodes/probe.ts'
 import { askNode } from './ask-node.ts'
+import type { Members } from './topology.ts'
 
 /** A primary that does not tell its position in this time has none for these writes. */
 const ASK_TIMEOUT_MS = 1_000
@@ -20,7 +20,7 @@ interface Question {
  * sent: those that come while one is under way share the next one.
  */
 export class WritePositions {
-  readonly #primary: Node
+  readonly #members: Members
   #next: Question | undefined
   /** The question that is under way. */
   #sent: Question | undefined
@@ -28,8 +28,13 @@ export class WritePositions {
   #facts: WriteFacts | undefined
   #factsAt = -Infinity
 
-  constructor(primary: Node) {
-    this.#primary = primary
+  constructor(members: Members) {
+    this.#members = members
+  }
+
+  /** The primary is another one. */
+  reset(): void {
+    this.#facts = undefined
   }
 
   /** The position that covers a write that has committed by now; `undefined` when the server does not tell. */
@@ -44,7 +49,7 @@ export class WritePositions {
   async #askAll(): Promise<void> {
     this.#asking = true
     while (this.#next !== undefined) {
-      const asked = await askNode(this.#primary, ASK_TIMEOUT_MS, async (client) => {
+      const asked = await askNode(this.#members.primary, ASK_TIMEOUT_MS, async (client) => {
         const facts = await this.#factsFrom(client)
         // A connection is taken for a while, not for ever: its age and the deadline must count.
         for (let turn = 0; turn < QUESTIONS_PER_LEASE && this.#next !== undefined; turn++) {

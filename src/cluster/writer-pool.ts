@@ -17,7 +17,11 @@ export class WriterPool extends ClusterPool {
 
   constructor(core: Core) {
     const { primary } = core
-    super(core, [primary.write ?? primary.read], primary.config.pool)
+    super(
+      core,
+      core.nodes.map(({ write }) => write),
+      primary.config.pool,
+    )
   }
 
   protected override async lend(): Promise<PoolClient> {

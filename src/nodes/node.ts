@@ -12,10 +12,12 @@ export const CONTROL_SUFFIX = ' (control)'
 export class Node {
   readonly config: NodeConfig
   readonly read: Connections
-  /** On the primary only. */
-  readonly write: Connections | undefined
+  /** Opened on the primary only, whichever node that is. */
+  readonly write: Connections
   /** One connection for questions about the server itself, so that they never wait behind statements. */
   readonly control: Connections
+  /** What the node is in the cluster now; `config.role` is what the configuration says. */
+  role: 'primary' | 'replica'
   /** The last failure, while the node is not healthy. */
   lastError: Error | undefined
   #health: Health = HEALTHY
@@ -34,22 +36,18 @@ export class Node {
     },
   ) {
     this.config = config
+    this.role = config.role
     this.#times = options.quarantine
     this.#onChange = options.onChange
     this.read = new PooledConnections(config, 'read', options.pool)
     this.control = new PooledConnections(controlConfig(config), 'read', {}, { max: 1 })
-    this.write =
-      config.role === 'primary'
-        ? new PooledConnections(config, 'write', options.pool, { beginWrite: options.beginWrite })
-        : undefined
+    this.write = new PooledConnections(config, 'write', options.pool, {
+      beginWrite: options.beginWrite,
+    })
   }
 
   get name(): string {
     return this.config.name
-  }
-
-  get role(): 'primary' | 'replica' {
-    return this.config.role
   }
 
   get weight(): number {
@@ -62,7 +60,7 @@ export class Node {
 
   /** Connections of this process that are in use, for reading and writing. */
   get inFlight(): number {
-    return this.read.inFlight + (this.write?.inFlight ?? 0)
+    return this.read.inFlight + this.write.inFlight
   }
 
   get health(): Health {
@@ -75,8 +73,7 @@ export class Node {
 
   /** Every set of connections that the node holds. */
   get connections(): readonly Connections[] {
-    const own = [this.read, this.control]
-    return this.write === undefined ? own : [...own, this.write]
+    return [this.read, this.write, this.control]
   }
 
   isQuarantined(now: number): boolean {

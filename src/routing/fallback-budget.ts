@@ -3,16 +3,17 @@
  * must not bring down the primary too.
  */
 export class FallbackBudget {
-  readonly #limit: number
+  readonly #limit: () => number
   #used = 0
 
-  constructor(limit: number) {
+  /** @param limit - how many there may be now */
+  constructor(limit: () => number) {
     this.#limit = limit
   }
 
   /** Takes a place; false when all are taken. */
   take(): boolean {
-    if (this.#used >= this.#limit) return false
+    if (this.#used >= this.#limit()) return false
     this.#used++
     return true
   }

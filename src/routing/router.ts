@@ -35,10 +35,15 @@ export interface ReadRequest<N> {
   readonly replicasOnly?: boolean
 }
 
+/** The nodes as they are now; asked at each decision, since roles change. */
+export interface RoutableMembers<N> {
+  readonly primary: N
+  readonly replicas: readonly N[]
+}
+
 /** Decides which node serves a read. No I/O; the only time is the one it is given. */
 export class Router<N extends RoutableNode> {
-  readonly #primary: N
-  readonly #replicas: readonly N[]
+  readonly #members: RoutableMembers<N>
   readonly #balancer: Balancer
   #eligible: readonly N[] = []
   /** The eligible set is right until a node changes or this time has come. */
@@ -47,10 +52,9 @@ export class Router<N extends RoutableNode> {
   /** Collects the share of each read; a replica serves whenever it reaches one. */
   #credit = 0
 
-  constructor(nodes: { primary: N; replicas: readonly N[]; balancer: Balancer }) {
-    this.#primary = nodes.primary
-    this.#replicas = nodes.replicas
-    this.#balancer = nodes.balancer
+  constructor(members: RoutableMembers<N>, balancer: Balancer) {
+    this.#members = members
+    this.#balancer = balancer
   }
 
   get share(): number {
@@ -61,7 +65,7 @@ export class Router<N extends RoutableNode> {
     this.#share = value
   }
 
-  /** To be called when a node's health has changed. */
+  /** To be called when a node's health or role has changed. */
   invalidate(): void {
     this.#validUntil = -Infinity
   }
@@ -78,17 +82,17 @@ export class Router<N extends RoutableNode> {
     if (replica !== undefined) {
       if (tried.size > 0) return { node: replica, reason: 'retry' }
       if (this.#replicaServes()) return { node: replica, reason: 'balanced' }
-      return { node: this.#primary, reason: 'replica-share', shadow: replica }
+      return { node: this.#members.primary, reason: 'replica-share', shadow: replica }
     }
     return request.replicasOnly ? undefined : this.#lastResort(request)
   }
 
   /** No healthy replica is left: the primary, or whatever has not been tried, quarantine or not. */
   #lastResort({ tried, now, accepts }: ReadRequest<N>): Choice<N> | undefined {
-    const primary = this.#primary
+    const { primary } = this.#members
     if (!tried.has(primary) && !primary.isQuarantined(now))
       return { node: primary, reason: 'no-replica' }
-    const left = [...this.#replicas, primary].find(
+    const left = [...this.#members.replicas, primary].find(
       (node) => !tried.has(node) && (node === primary || accepts === undefined || accepts(node)),
     )
     return left && { node: left, reason: left === primary ? 'no-replica' : 'retry' }
@@ -96,7 +100,7 @@ export class Router<N extends RoutableNode> {
 
   #chooseAmong(only: readonly N[], { tried, now, accepts }: ReadRequest<N>): Choice<N> | undefined {
     const usable = (node: N): boolean =>
-      !tried.has(node) && (node === this.#primary || accepts === undefined || accepts(node))
+      !tried.has(node) && (node === this.#members.primary || accepts === undefined || accepts(node))
     const node =
       this.#balancer(only, (candidate) => usable(candidate) && !candidate.isQuarantined(now)) ??
       // An explicit wish outranks a quarantine: there is nowhere else to go.
@@ -114,8 +118,8 @@ export class Router<N extends RoutableNode> {
 
   #eligibleAt(now: number): readonly N[] {
     if (now < this.#validUntil) return this.#eligible
-    this.#eligible = this.#replicas.filter((node) => !node.isQuarantined(now))
-    this.#validUntil = this.#replicas.reduce(
+    this.#eligible = this.#members.replicas.filter((node) => !node.isQuarantined(now))
+    this.#validUntil = this.#members.replicas.reduce(
       (earliest, node) =>
         node.isQuarantined(now) ? Math.min(earliest, node.quarantinedUntil) : earliest,
       Infinity,

@@ -102,8 +102,9 @@ test('a model write is unknown as well when the server closes the connection wit
   const write = cluster.writer[EXECUTE]({
     text: 'INSERT INTO posts SELECT 1 FROM pg_sleep(60)',
   }).catch((e: unknown) => e)
+  // Waits for its end: a backend that is about to end would be counted twice.
   const running =
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO posts SELECT%' AND state = 'active'"
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO posts SELECT%' AND state = 'active' AND datname = current_database()"
   await expect.poll(async () => (await fixture.db.admin.query(running)).rowCount).toBe(1)
   expect(await write).toBeInstanceOf(WriteOutcomeUnknownError)
   const pooled = cluster.writer

@@ -249,7 +249,7 @@ test('timeoutMs ends the whole transaction and cancels the statement on the serv
       async () =>
         (
           await fixture.db.admin.query(
-            "SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()",
+            "SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid() AND datname = current_database()",
           )
         ).rowCount,
     )

@@ -21,7 +21,7 @@ class FakeNode {
 const setUp = () => {
   const primary = new FakeNode('master', 'primary')
   const replicas = ['r1', 'r2', 'r3'].map((name) => new FakeNode(name, 'replica'))
-  const router = new Router({ primary, replicas, balancer: roundRobin() })
+  const router = new Router({ primary, replicas }, roundRobin())
   const choose = (now = 1, tried: FakeNode[] = [], only?: FakeNode[]) => {
     const choice = router.choose({ now, tried: new Set(tried), ...(only && { only }) })
     return choice && `${choice.node.name}:${choice.reason}`
