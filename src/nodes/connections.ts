@@ -4,8 +4,7 @@ import pg from 'pg'
 import type { PoolClient, PoolConfig } from 'pg'
 import type { NodeConfig } from '../config/types.ts'
 import { cancelRunning } from './cancel.ts'
-import { ReadClient } from './client.ts'
-import type { NodeClient } from './client.ts'
+import { NodeClient, ReadClient } from './client.ts'
 import { PoolerReadClient } from './pooler-read-client.ts'
 import { WriteClient } from './write-client.ts'
 import { clientOptions } from './options.ts'
@@ -44,6 +43,7 @@ export interface Connections extends EventEmitter {
 
 const classFor = (node: NodeConfig, purpose: Purpose): typeof NodeClient => {
   if (purpose === 'write') return WriteClient
+  if (purpose === 'control') return NodeClient
   return node.pgbouncer ? PoolerReadClient : ReadClient
 }
 

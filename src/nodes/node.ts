@@ -4,6 +4,8 @@ import type { Connections } from './connections.ts'
 import { afterFailure, HEALTHY, isQuarantined } from './health.ts'
 import type { Health, QuarantineTimes } from './health.ts'
 import type { BeginWrite, PoolOptions } from './options.ts'
+import { StateProbe } from './state.ts'
+import type { ServerState } from './state.ts'
 
 /** What the names of the connections end with by which the library asks about the server itself. */
 export const CONTROL_SUFFIX = ' (control)'
@@ -18,6 +20,10 @@ export class Node {
   readonly control: Connections
   /** What the node is in the cluster now; `config.role` is what the configuration says. */
   role: 'primary' | 'replica'
+  /** What the server last said of itself; `undefined`: nothing is known. */
+  observed: ServerState | undefined
+  /** Asks for `observed`. */
+  readonly probe = new StateProbe()
   /** The last failure, while the node is not healthy. */
   lastError: Error | undefined
   #health: Health = HEALTHY
@@ -40,7 +46,7 @@ export class Node {
     this.#times = options.quarantine
     this.#onChange = options.onChange
     this.read = new PooledConnections(config, 'read', options.pool)
-    this.control = new PooledConnections(controlConfig(config), 'read', {}, { max: 1 })
+    this.control = new PooledConnections(controlConfig(config), 'control', {}, { max: 1 })
     this.write = new PooledConnections(config, 'write', options.pool, {
       beginWrite: options.beginWrite,
     })

@@ -2,8 +2,11 @@ import type { ConnectionOptions } from 'node:tls'
 import type { ClientBase, ClientConfig, PoolConfig } from 'pg'
 import type { NodeConfig, SslConfig } from '../config/types.ts'
 
-/** What a connection is for: connections for reads are read-only on every server. */
-export type Purpose = 'read' | 'write'
+/**
+ * What a connection is for. Connections for reads are read-only on every server; those for control
+ * run the library's own questions, which include whether the server lets its sessions write.
+ */
+export type Purpose = 'read' | 'write' | 'control'
 
 /** The options of `pg.Pool` that a cluster passes on to every node's connections. */
 export type PoolOptions = Pick<

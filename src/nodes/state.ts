@@ -1,0 +1,116 @@
+import pg from 'pg'
+import type { ClientBase } from 'pg'
+import { parseLsn } from './position.ts'
+import type { Lsn } from './position.ts'
+
+/** What a server said of itself at one moment. What it denies or does not have is `undefined`: unknown. */
+export interface ServerState {
+  /** When it was asked, on the clock of `performance.now()`: what it says is at least this old. */
+  readonly at: number
+  /** True on a standby. */
+  readonly inRecovery: boolean
+  /** Whether its sessions may not write, standby or not. */
+  readonly readOnly: boolean
+  /** The same for all servers that come from one `initdb`. */
+  readonly systemIdentifier: string | undefined
+  /** The timeline that a primary writes, or that a standby receives. */
+  readonly timeline: number | undefined
+  /** What a primary has flushed, or a standby replayed. */
+  readonly position: Lsn | undefined
+  /** Of a standby. */
+  readonly replayPaused: boolean | undefined
+  /** Whether a standby has a connection to the server that it follows. */
+  readonly receiving: boolean | undefined
+}
+
+/** Each fact that a managed service may deny, as SQL. `r.rec`: the server is in recovery. */
+const DENIABLE = {
+  system: '(SELECT system_identifier::text FROM pg_control_system())',
+  // The control file's timeline is about a second late after a promotion; the WAL file's name is right at once.
+  written: `CASE WHEN NOT r.rec THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END`,
+  received: `CASE WHEN r.rec THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+    (SELECT timeline_id FROM pg_control_checkpoint())) END`,
+  position: `(CASE WHEN r.rec THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text`,
+  paused: 'CASE WHEN r.rec THEN pg_is_wal_replay_paused() END',
+  receiving: 'CASE WHEN r.rec THEN EXISTS (SELECT FROM pg_stat_wal_receiver) END',
+} as const
+
+type Fact = keyof typeof DENIABLE
+const FACTS = Object.keys(DENIABLE) as readonly Fact[]
+
+interface Row extends Partial<Record<Fact, unknown>> {
+  readonly in_recovery: boolean
+  readonly read_only: boolean
+}
+
+const statementFor = (facts: readonly Fact[]): string =>
+  `SELECT r.rec AS in_recovery, current_setting('transaction_read_only') = 'on' AS read_only${facts
+    .map((fact) => `, ${DENIABLE[fact]} AS ${fact}`)
+    .join('')} FROM (SELECT pg_is_in_recovery() AS rec) r`
+
+const FULL = { name: 'segregato_state', text: statementFor(FACTS) }
+
+/** Asks one server for its state in one statement, which leaves out what the server is known to deny. */
+export class StateProbe {
+  #denied: ReadonlySet<Fact> = new Set()
+
+  /** What the server denies, in the words of its functions' purpose. */
+  get denied(): readonly string[] {
+    return [...this.#denied]
+  }
+
+  /** @throws what `pg` throws when the connection is lost */
+  async ask(client: ClientBase): Promise<ServerState> {
+    const at = performance.now()
+    try {
+      return stateFrom(await this.#row(client), at)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      this.#denied = await deniedFacts(client)
+      return stateFrom(await this.#row(client), at)
+    }
+  }
+
+  async #row(client: ClientBase): Promise<Row | undefined> {
+    const query =
+      this.#denied.size === 0
+        ? FULL
+        : { text: statementFor(FACTS.filter((fact) => !this.#denied.has(fact))) }
+    return (await client.query<Row>(query)).rows[0]
+  }
+}
+
+/** Asks for each fact by itself. */
+const deniedFacts = async (client: ClientBase): Promise<ReadonlySet<Fact>> => {
+  const denied = new Set<Fact>()
+  for (const fact of FACTS) {
+    try {
+      await client.query(statementFor([fact]))
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      denied.add(fact)
+    }
+  }
+  return denied
+}
+
+/** The server answered, and does not tell: denied, unknown function, not supported. The connection stays open. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError && error.severity === 'ERROR'
+
+const stateFrom = (row: Row | undefined, at: number): ServerState => ({
+  at,
+  inRecovery: row?.in_recovery ?? false,
+  readOnly: row?.read_only ?? false,
+  systemIdentifier: row?.system as string | undefined,
+  timeline: timelineOf(row),
+  position: parseLsn(row?.position as string | null | undefined),
+  replayPaused: (row?.paused as boolean | null | undefined) ?? undefined,
+  receiving: (row?.receiving as boolean | null | undefined) ?? undefined,
+})
+
+const timelineOf = (row: Row | undefined): number | undefined => {
+  const written = row?.written as string | null | undefined
+  if (typeof written === 'string') return Number.parseInt(written, 16)
+  return (row?.received as number | null | undefined) ?? undefined
+}
