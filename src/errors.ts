@@ -167,6 +167,42 @@ export class NoReplicaAvailableError extends SegregatoError {
   }
 }
 
+/** No server accepts writes now. Nothing was sent, the write may be repeated. */
+export class NoPrimaryError extends SegregatoError {
+  readonly code = 'SEGREGATO_NO_PRIMARY'
+  /** Every node, with what it said last. */
+  readonly nodes: readonly NodeProblem[]
+  /** For how long a primary was looked for, in milliseconds. */
+  readonly waitedMs: number
+
+  constructor(nodes: readonly NodeProblem[], waitedMs: number, options?: ErrorOptions) {
+    const list = nodes.map(({ node, problem }) => `${node} (${problem})`).join(', ')
+    super(
+      `No server accepted writes for ${Math.round(waitedMs)} ms: ${list}. The write was not sent; ` +
+        'repeat it when a primary is back',
+      options,
+    )
+    this.nodes = nodes
+    this.waitedMs = waitedMs
+  }
+}
+
+/** Several servers accept writes, and nothing says which is right: writes are stopped. Nothing was sent. */
+export class SplitBrainError extends SegregatoError {
+  readonly code = 'SEGREGATO_SPLIT_BRAIN'
+  /** The servers that accept writes. */
+  readonly nodes: readonly string[]
+
+  constructor(nodes: readonly string[], options?: ErrorOptions) {
+    super(
+      `${nodes.join(' and ')} both accept writes, so nothing is written to either. ` +
+        'Stop the one whose history is over, or make it a replica of the other',
+      options,
+    )
+    this.nodes = nodes
+  }
+}
+
 /** The connection was lost, or the time was over, after a write had been sent: it may have been applied or not. Never repeated by the library. */
 export class WriteOutcomeUnknownError extends SegregatoError {
   readonly code = 'SEGREGATO_WRITE_OUTCOME_UNKNOWN'

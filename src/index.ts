@@ -8,6 +8,7 @@ export {
   type EventSource,
   type NodeEvent,
   type QueryEvent,
+  type PrimaryEvent,
   type StaleEvent,
 } from './cluster/events.ts'
 export { type Isolation, ISOLATIONS } from './cluster/scope.ts'

@@ -12,7 +12,7 @@ export interface Demand {
   readonly accepts?: (node: Node) => boolean
   /** The primary must serve. */
   readonly primary: boolean
-  /** Of an explicit session: it never degrades. */
+  /** It never degrades: it is of an explicit session, or asks for the primary. */
   readonly explicit: boolean
   /** Preferred while it is acceptable: an explicit session stays on its replica. */
   readonly stay?: Node
@@ -108,7 +108,8 @@ export class ConsistencyKeeper {
     if (wanted === 'eventual') return NO_DEMAND
     if (!this.#hasReplicas()) return NO_DEMAND
     // Where the cluster's level is another, nobody has followed the writes: only the primary is sure to show them.
-    if (wanted === 'strong' || !this.#follows(session)) return { ...NO_DEMAND, primary: true }
+    if (wanted === 'strong' || !this.#follows(session))
+      return { ...NO_DEMAND, primary: true, explicit: true }
     const known = session.hasPending ? undefined : this.#known(session, candidates)
     return known ?? this.#wait(session, candidates)
   }

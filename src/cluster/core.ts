@@ -7,10 +7,12 @@ import type { PoolOptions } from '../nodes/options.ts'
 import { createBalancer } from '../routing/balancers.ts'
 import { FallbackBudget } from '../routing/fallback-budget.ts'
 import { Router } from '../routing/router.ts'
+import { admit } from './admission.ts'
 import { ConsistencyKeeper } from './consistency.ts'
 import { currentSession } from './context.ts'
 import { publish } from './events.ts'
 import type { ClusterEvents, EventSource, NodeEvent } from './events.ts'
+import { Failover } from './failover.ts'
 import { Freshness } from './freshness.ts'
 import type { Target } from './statement.ts'
 import { Topology } from './topology.ts'
@@ -20,6 +22,7 @@ export class Core {
   readonly config: ClusterConfig
   readonly poolOptions: PoolOptions
   readonly topology: Topology
+  readonly failover: Failover
   readonly router: Router<Node>
   readonly freshness: Freshness
   readonly consistency: ConsistencyKeeper
@@ -36,12 +39,20 @@ export class Core {
         pool,
         quarantine: RUNTIME_LIMITS.quarantine,
         beginWrite: () => this.consistency.beginWrite(),
+        admit: (of, client, purpose) => admit(this, of, client, purpose),
+        onRecovery: (of, inRecovery) => this.#heard(of, inRecovery),
         onChange: (changed) => this.#changed(changed),
       })
     this.topology = new Topology([open(config.primary), ...config.replicas.map(open)], () =>
       this.#reorganised(),
     )
     const { settings } = config
+    this.failover = new Failover({
+      topology: this.topology,
+      oneServer: settings.allowSameServer,
+      isOpen: () => this.state !== 'closed',
+      announce: (event) => publish(this.events, 'primary', event),
+    })
     this.consistency = new ConsistencyKeeper(this.topology, settings, () => currentSession(this))
     this.fallback = new FallbackBudget(() =>
       Math.max(1, Math.floor(this.primary.config.pool * settings.fallbackShare)),
@@ -105,6 +116,17 @@ export class Core {
       })),
       { cause: this.replicas[0]?.lastError },
     )
+  }
+
+  /** `allow_same_server`: nodes of one identity are one server. */
+  get oneServer(): boolean {
+    return this.config.settings.allowSameServer
+  }
+
+  /** A connection has heard whether its server is in recovery: what we take it for may be over. */
+  #heard(node: Node, inRecovery: boolean): void {
+    if (node === this.primary && inRecovery) this.failover.suspect(node)
+    if (node !== this.primary && !inRecovery && !this.oneServer) this.failover.check()
   }
 
   /** What was known of positions belongs to other roles, or to another history. */

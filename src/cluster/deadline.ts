@@ -24,6 +24,11 @@ export class Deadline {
     this.#signal = signal
   }
 
+  /** Whether there is a time at which the call ends. */
+  get isLimited(): boolean {
+    return this.#timeoutMs !== undefined
+  }
+
   /** Whether something was given up because the time was over or the signal aborted. */
   get isOver(): boolean {
     return this.#over

@@ -34,10 +34,30 @@ export interface StaleEvent {
   readonly waitedMs: number
 }
 
+/** A change of who accepts writes. */
+export interface PrimaryEvent {
+  /** `missing`: no server accepts writes; `split-brain`: several do, and writes are stopped. */
+  readonly state: 'confirmed' | 'missing' | 'split-brain'
+  /** The primary; `undefined` unless one is confirmed. */
+  readonly node: string | undefined
+  /** The primary before. */
+  readonly previous: string
+  /** The timeline on which a primary was last confirmed; `undefined` when the servers do not tell. */
+  readonly timeline: number | undefined
+  /** All servers that would accept writes, right or not. */
+  readonly claims: readonly string[]
+  /** For how long writes have waited, in milliseconds. */
+  readonly withoutMs: number
+  /** The cluster went back to an older timeline: confirmed writes of the newer one are gone. */
+  readonly historyLost: boolean
+}
+
 /** The events of a cluster. */
 export interface ClusterEvents {
   /** A node failed, came back or turned out to be configured wrongly. */
   node: [event: NodeEvent]
+  /** Another node became the primary, or none is to be found. */
+  primary: [event: PrimaryEvent]
   /** A read may have missed a write of this process. */
   stale: [event: StaleEvent]
   /** A statement was answered. Costs nothing while nobody listens. */
@@ -55,6 +75,8 @@ export interface ClusterEvents {
 export const CHANNELS = {
   /** Messages are `NodeEvent`s. */
   node: 'segregato:node',
+  /** Messages are `PrimaryEvent`s. */
+  primary: 'segregato:primary',
   /** Messages are `QueryEvent`s. */
   query: 'segregato:query',
   /** Messages are `StaleEvent`s. */
@@ -63,6 +85,7 @@ export const CHANNELS = {
 
 const channels = {
   node: channel(CHANNELS.node),
+  primary: channel(CHANNELS.primary),
   query: channel(CHANNELS.query),
   stale: channel(CHANNELS.stale),
 }

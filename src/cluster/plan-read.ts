@@ -72,9 +72,11 @@ const choosePlan = (core: Core, situation: Situation): Plan | undefined => {
   const { demand, only, tried, fresh } = situation
   const { primary } = core
   if (demand.primary && only === undefined) {
-    return tried.has(primary)
-      ? undefined
-      : planOf(core, demand, { node: primary, reason: 'strong' })
+    // Without a primary the process's session takes what there is; everything else waits or fails.
+    const there = core.failover.trusted !== undefined || demand.explicit
+    if (there && !tried.has(primary))
+      return planOf(core, demand, { node: primary, reason: 'strong' })
+    if (demand.explicit) return undefined
   }
   const choose = (accepts: typeof fresh, replicasOnly: boolean): Choice<Node> | undefined =>
     core.router.choose({
@@ -85,7 +87,7 @@ const choosePlan = (core: Core, situation: Situation): Plan | undefined => {
       ...(accepts && { accepts }),
       ...(demand.stay && { stay: demand.stay }),
     })
-  const sees = demand.accepts
+  const sees = demand.primary && only === undefined ? () => false : demand.accepts
   const accepts = both(fresh, sees)
   const choice = choose(accepts, sees !== undefined)
   if (choice !== undefined) return planOf(core, demand, choice)

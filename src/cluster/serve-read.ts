@@ -67,6 +67,7 @@ export const serveRead = <T>(
         lastError = error
         tried.add(node)
         await core.consistency.lost(node)
+        if (failure === 'node') core.failover.suspect(node, error)
         problems.push({ node: node.name, problem: describeFailure(error as Error) })
       } finally {
         plan.done()

@@ -35,6 +35,8 @@ export interface ClusterStatus {
   readonly state: 'open' | 'closing' | 'closed'
   /** The environment of the file; `undefined` for a configuration in code. */
   readonly environment: string | undefined
+  /** Whether writes have somewhere to go, as far as is known. */
+  readonly writes: 'available' | 'no-primary' | 'split-brain'
   /** The share of reads that replicas serve, 0 to 1. */
   readonly replicaShare: number
   /** Every node, in the order of the configuration. */
@@ -45,6 +47,7 @@ export interface ClusterStatus {
 export const statusOf = (core: Core): ClusterStatus => ({
   state: core.state,
   environment: core.config.environment,
+  writes: core.failover.writes,
   replicaShare: core.router.share,
   nodes: core.nodes.map(nodeStatus),
 })

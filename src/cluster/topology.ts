@@ -45,6 +45,11 @@ export class Topology implements Members {
     this.#onChange()
   }
 
+  /** The same primary on another timeline. */
+  renew(): void {
+    this.#onChange()
+  }
+
   /** Other nodes than before; the primary is one of them. */
   replace(nodes: readonly Node[], primary: Node): void {
     this.#nodes = nodes

@@ -4,6 +4,7 @@ import {
   TransactionRolledBackError,
   WriteOutcomeUnknownError,
 } from '../errors.ts'
+import type { Node } from '../nodes/node.ts'
 import { isOutcomeUnknown } from '../routing/failures.ts'
 import { currentScope, within } from './context.ts'
 import type { Core } from './core.ts'
@@ -40,11 +41,11 @@ export const runTransaction = async <T>(
   const deadline = new Deadline(
     options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs },
   )
-  const lease = await leaseWriter(core, deadline)
+  const { lease, node } = await leaseWriter(core, deadline)
   const scope = new Scope(lease.client, {
     kind: 'transaction',
     routing: {
-      node: core.primary.name,
+      node: node.name,
       role: 'primary',
       reason: 'transaction',
       lagMs: 0,
@@ -53,14 +54,14 @@ export const runTransaction = async <T>(
     readOnly: options.readOnly ?? false,
     isolation: options.isolation,
   })
-  const progress: Progress = { commit: undefined }
+  const progress: Progress = { node, commit: undefined }
   const work = runAndCommit(core, lease, scope, fn, options, progress)
   try {
     return await deadline.race(work, () => scope.abandon())
   } catch (error) {
     if (!deadline.isOver) throw error
     if (progress.commit !== undefined) {
-      await settleAbandoned(core, lease, progress.commit, error)
+      await settleAbandoned(node, lease, progress.commit, error)
       return work
     }
     // Rolled back by the server when the connection goes.
@@ -71,6 +72,7 @@ export const runTransaction = async <T>(
 
 /** How far a transaction has come: from the COMMIT on, giving it up does not undo it. */
 interface Progress {
+  readonly node: Node
   commit: Promise<unknown> | undefined
 }
 
@@ -110,9 +112,9 @@ const commit = async (
     if (command === 'ROLLBACK') throw new TransactionRolledBackError()
   } catch (error) {
     lease.release(error)
-    throw isOutcomeUnknown(error)
-      ? new WriteOutcomeUnknownError(core.primary.name, { cause: error })
-      : error
+    if (!isOutcomeUnknown(error)) throw error
+    core.failover.suspect(progress.node, error)
+    throw new WriteOutcomeUnknownError(progress.node.name, { cause: error })
   }
 }
 

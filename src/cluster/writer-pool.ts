@@ -25,7 +25,7 @@ export class WriterPool extends ClusterPool {
   }
 
   protected override async lend(): Promise<PoolClient> {
-    return (await leaseWriter(this.core, new Deadline({}))).client
+    return (await leaseWriter(this.core, new Deadline({}))).lease.client
   }
 
   protected override serve(

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import pg from 'pg'
-import type { QueryConfig } from 'pg'
+import type { QueryConfig, QueryResult, QueryResultRow } from 'pg'
 import { StrictReadModelError } from '../errors.ts'
 import type { NodeConfig } from '../config/types.ts'
 import { hasControl, refusedOnReader } from '../sql/read-guard.ts'
@@ -8,6 +8,7 @@ import { firstWord } from '../sql/scan.ts'
 import type { NodeClientConfig, Purpose } from './options.ts'
 import { bindToCaller, readQueryArguments } from './query-arguments.ts'
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
+import type { Questioned } from './state.ts'
 
 /** `query` without its overloads, which cannot be declared again in a subclass. */
 export const plainQuery = (client: pg.Client, ...args: unknown[]): void => {
@@ -24,6 +25,11 @@ export class NodeClient extends pg.Client {
     this.node = config.segregato.node
     this.purpose = config.segregato.purpose
     config.segregato.onOpen?.(this)
+    const { onRecovery } = config.segregato
+    // PostgreSQL 14 and later report it: a change of role arrives with the next answer.
+    this.connection.on('parameterStatus', ({ parameterName, parameterValue }: ParameterStatus) => {
+      if (parameterName === 'in_hot_standby') onRecovery?.(parameterValue === 'on')
+    })
     // An 'error' event without a listener ends the process. Whoever uses the client learns of the
     // failure from the query; an idle client's failure is heard by its pool.
     this.on('error', () => {})
@@ -54,6 +60,18 @@ export class NodeClient extends pg.Client {
       Error.captureStackTrace(error)
       throw error
     }) as never
+  }
+
+  /** For the library's own questions on a connection of the application: they count as nobody's statements. */
+  get questioned(): Questioned {
+    return {
+      query: <Row extends QueryResultRow>(config: QueryConfig) =>
+        new Promise<QueryResult<Row>>((resolve, reject) => {
+          plainQuery(this, config, (error: Error | null | undefined, result: QueryResult<Row>) =>
+            error ? reject(error) : resolve(result),
+          )
+        }),
+    }
   }
 
   protected send(config: QueryConfig, callback: QueryCallback): void {
@@ -133,7 +151,7 @@ const forgetPassword = (client: pg.Client): void => {
 }
 
 /** SQLSTATE of a write in a read-only transaction or on a standby. */
-const READ_ONLY_SQL_TRANSACTION = '25006'
+export const READ_ONLY_SQL_TRANSACTION = '25006'
 
 /** The strict error for a write that the server refused; any other error as it is. */
 export const refusedByServer = (error: Error, text: string): Error => {

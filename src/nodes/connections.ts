@@ -8,7 +8,7 @@ import { NodeClient, ReadClient } from './client.ts'
 import { PoolerReadClient } from './pooler-read-client.ts'
 import { WriteClient } from './write-client.ts'
 import { clientOptions } from './options.ts'
-import type { BeginWrite, PoolOptions, Purpose } from './options.ts'
+import type { Admit, BeginWrite, OnRecovery, PoolOptions, Purpose } from './options.ts'
 
 /** How many connections there are, in the words of `pg.Pool`. */
 export interface ConnectionCounts {
@@ -47,6 +47,28 @@ const classFor = (node: NodeConfig, purpose: Purpose): typeof NodeClient => {
   return node.pgbouncer ? PoolerReadClient : ReadClient
 }
 
+/** What is told about connections, and asked. */
+export interface ConnectionHooks {
+  /** The most connections. @defaultValue the node's `pool` */
+  readonly max?: number
+  readonly beginWrite?: BeginWrite | undefined
+  readonly onRecovery?: OnRecovery | undefined
+  readonly admit?: Admit | undefined
+}
+
+type Verify = NonNullable<PoolConfig['verify']>
+
+/** First ours, then the application's own. */
+const admitted =
+  (admit: Admit, purpose: Purpose, verify: Verify | undefined): Verify =>
+  (client, done) => {
+    const { questioned } = client as unknown as NodeClient
+    admit(questioned, purpose).then(
+      () => (verify === undefined ? done() : verify(client, done)),
+      done,
+    )
+  }
+
 const WAITING_POLL_MS = 10
 
 /** Connections held by a `pg.Pool`. */
@@ -61,13 +83,13 @@ export class PooledConnections extends EventEmitter implements Connections {
     node: NodeConfig,
     purpose: Purpose,
     options: PoolOptions,
-    { max = node.pool, beginWrite }: { max?: number; beginWrite?: BeginWrite | undefined } = {},
+    { max = node.pool, admit, ...hooks }: ConnectionHooks = {},
   ) {
     super()
     this.#options = {
       ...options,
       ...clientOptions(node, purpose, {
-        beginWrite,
+        ...hooks,
         // Also one that is still connecting must be found by destroy().
         onOpen: (client) => {
           this.#clients.add(client as NodeClient)
@@ -79,6 +101,7 @@ export class PooledConnections extends EventEmitter implements Connections {
       maxLifetimeSeconds: node.maxLifetimeMs / 1000,
       // A script ends by itself: idle connections never keep the process alive.
       allowExitOnIdle: true,
+      ...(admit && { verify: admitted(admit, purpose, options.verify) }),
       Client: classFor(node, purpose) as unknown as NonNullable<PoolConfig['Client']>,
     }
   }

@@ -3,9 +3,9 @@ import { PooledConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { afterFailure, HEALTHY, isQuarantined } from './health.ts'
 import type { Health, QuarantineTimes } from './health.ts'
-import type { BeginWrite, PoolOptions } from './options.ts'
+import type { BeginWrite, PoolOptions, Purpose } from './options.ts'
 import { StateProbe } from './state.ts'
-import type { ServerState } from './state.ts'
+import type { Questioned, ServerState } from './state.ts'
 
 /** What the names of the connections end with by which the library asks about the server itself. */
 export const CONTROL_SUFFIX = ' (control)'
@@ -37,6 +37,10 @@ export class Node {
       readonly quarantine: QuarantineTimes
       /** See `BeginWrite`. */
       readonly beginWrite?: BeginWrite
+      /** Called about each new connection for reading or writing; see `Admit`. */
+      readonly admit?: (node: Node, client: Questioned, purpose: Purpose) => Promise<void>
+      /** Called with what a connection hears about its server; see `OnRecovery`. */
+      readonly onRecovery?: (node: Node, inRecovery: boolean) => void
       /** Called once per change of health, never per failure. */
       readonly onChange: (node: Node) => void
     },
@@ -45,11 +49,14 @@ export class Node {
     this.role = config.role
     this.#times = options.quarantine
     this.#onChange = options.onChange
-    this.read = new PooledConnections(config, 'read', options.pool)
+    const { pool, beginWrite, admit, onRecovery } = options
+    const hooks = {
+      admit: admit && ((client: Questioned, purpose: Purpose) => admit(this, client, purpose)),
+      onRecovery: onRecovery && ((inRecovery: boolean) => onRecovery(this, inRecovery)),
+    }
+    this.read = new PooledConnections(config, 'read', pool, hooks)
     this.control = new PooledConnections(controlConfig(config), 'control', {}, { max: 1 })
-    this.write = new PooledConnections(config, 'write', options.pool, {
-      beginWrite: options.beginWrite,
-    })
+    this.write = new PooledConnections(config, 'write', pool, { ...hooks, beginWrite })
   }
 
   get name(): string {

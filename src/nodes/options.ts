@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { ClientBase, ClientConfig, PoolConfig } from 'pg'
+import type { Questioned } from './state.ts'
 import type { NodeConfig, SslConfig } from '../config/types.ts'
 
 /**
@@ -20,12 +21,22 @@ export type PoolOptions = Pick<
  */
 export type BeginWrite = () => ((asynchronous: boolean) => void) | undefined
 
+/**
+ * Asked about each new connection for reading or writing before it is first lent: an address may
+ * lead to another server than the last time. What it throws is what the caller gets.
+ */
+export type Admit = (client: Questioned, purpose: Purpose) => Promise<void>
+
+/** Told what each connection hears about its server: at its start, and with the next answer after a change. */
+export type OnRecovery = (inRecovery: boolean) => void
+
 /** What our client class reads from the options that `pg.Pool` hands it. */
 export interface NodeClientConfig extends ClientConfig {
   readonly segregato: {
     readonly node: NodeConfig
     readonly purpose: Purpose
     readonly beginWrite?: BeginWrite | undefined
+    readonly onRecovery?: OnRecovery | undefined
     /** Told of each connection before it is made. */
     readonly onOpen?: ((client: ClientBase) => void) | undefined
   }
@@ -38,7 +49,7 @@ export interface NodeClientConfig extends ClientConfig {
 export const clientOptions = (
   node: NodeConfig,
   purpose: Purpose,
-  hooks: Pick<NodeClientConfig['segregato'], 'beginWrite' | 'onOpen'> = {},
+  hooks: Pick<NodeClientConfig['segregato'], 'beginWrite' | 'onRecovery' | 'onOpen'> = {},
 ): NodeClientConfig => ({
   host: node.host,
   port: node.port,

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { ClientBase } from 'pg'
+import type { CustomTypesConfig, QueryConfig, QueryResult, QueryResultRow } from 'pg'
 import { parseLsn } from './position.ts'
 import type { Lsn } from './position.ts'
 
@@ -17,6 +17,8 @@ export interface ServerState {
   readonly timeline: number | undefined
   /** What a primary has flushed, or a standby replayed. */
   readonly position: Lsn | undefined
+  /** When the server was started, by its own clock: two names with one start are one server. */
+  readonly startedAt: string | undefined
   /** Of a standby. */
   readonly replayPaused: boolean | undefined
   /** Whether a standby has a connection to the server that it follows. */
@@ -26,6 +28,7 @@ export interface ServerState {
 /** Each fact that a managed service may deny, as SQL. `r.rec`: the server is in recovery. */
 const DENIABLE = {
   system: '(SELECT system_identifier::text FROM pg_control_system())',
+  started: 'extract(epoch FROM pg_postmaster_start_time())::text',
   // The control file's timeline is about a second late after a promotion; the WAL file's name is right at once.
   written: `CASE WHEN NOT r.rec THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END`,
   received: `CASE WHEN r.rec THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
@@ -35,20 +38,26 @@ const DENIABLE = {
   receiving: 'CASE WHEN r.rec THEN EXISTS (SELECT FROM pg_stat_wal_receiver) END',
 } as const
 
+/** A connection as far as questions need one. */
+export interface Questioned {
+  query<Row extends QueryResultRow>(config: QueryConfig): Promise<QueryResult<Row>>
+}
+
 type Fact = keyof typeof DENIABLE
 const FACTS = Object.keys(DENIABLE) as readonly Fact[]
 
-interface Row extends Partial<Record<Fact, unknown>> {
-  readonly in_recovery: boolean
-  readonly read_only: boolean
-}
+/** As the server writes them: `t` and `f` for truth values. */
+type Row = Readonly<Partial<Record<Fact | 'in_recovery' | 'read_only', string | null>>>
+
+/** The application may have changed how values are read, for a pool or for all of `pg`. */
+const AS_TEXT = { getTypeParser: () => (value: string) => value } as CustomTypesConfig
 
 const statementFor = (facts: readonly Fact[]): string =>
   `SELECT r.rec AS in_recovery, current_setting('transaction_read_only') = 'on' AS read_only${facts
     .map((fact) => `, ${DENIABLE[fact]} AS ${fact}`)
     .join('')} FROM (SELECT pg_is_in_recovery() AS rec) r`
 
-const FULL = { name: 'segregato_state', text: statementFor(FACTS) }
+const FULL = statementFor(FACTS)
 
 /** Asks one server for its state in one statement, which leaves out what the server is known to deny. */
 export class StateProbe {
@@ -59,33 +68,35 @@ export class StateProbe {
     return [...this.#denied]
   }
 
-  /** @throws what `pg` throws when the connection is lost */
-  async ask(client: ClientBase): Promise<ServerState> {
+  /**
+   * @param name - leaves a prepared statement on the connection, which makes the next question cheaper
+   * @throws what `pg` throws when the connection is lost
+   */
+  async ask(client: Questioned, name?: string): Promise<ServerState> {
     const at = performance.now()
     try {
-      return stateFrom(await this.#row(client), at)
+      return stateFrom(await this.#row(client, name), at)
     } catch (error) {
       if (!isRefusal(error)) throw error
       this.#denied = await deniedFacts(client)
-      return stateFrom(await this.#row(client), at)
+      return stateFrom(await this.#row(client, name), at)
     }
   }
 
-  async #row(client: ClientBase): Promise<Row | undefined> {
-    const query =
-      this.#denied.size === 0
-        ? FULL
-        : { text: statementFor(FACTS.filter((fact) => !this.#denied.has(fact))) }
-    return (await client.query<Row>(query)).rows[0]
+  async #row(client: Questioned, name: string | undefined): Promise<Row | undefined> {
+    const denied = this.#denied
+    const text = denied.size === 0 ? FULL : statementFor(FACTS.filter((fact) => !denied.has(fact)))
+    const prepared = name !== undefined && denied.size === 0
+    return (await client.query<Row>({ text, types: AS_TEXT, ...(prepared && { name }) })).rows[0]
   }
 }
 
 /** Asks for each fact by itself. */
-const deniedFacts = async (client: ClientBase): Promise<ReadonlySet<Fact>> => {
+const deniedFacts = async (client: Questioned): Promise<ReadonlySet<Fact>> => {
   const denied = new Set<Fact>()
   for (const fact of FACTS) {
     try {
-      await client.query(statementFor([fact]))
+      await client.query({ text: statementFor([fact]) })
     } catch (error) {
       if (!isRefusal(error)) throw error
       denied.add(fact)
@@ -100,17 +111,21 @@ const isRefusal = (error: unknown): boolean =>
 
 const stateFrom = (row: Row | undefined, at: number): ServerState => ({
   at,
-  inRecovery: row?.in_recovery ?? false,
-  readOnly: row?.read_only ?? false,
-  systemIdentifier: row?.system as string | undefined,
+  inRecovery: row?.in_recovery === 't',
+  readOnly: row?.read_only === 't',
+  systemIdentifier: row?.system ?? undefined,
+  startedAt: row?.started ?? undefined,
   timeline: timelineOf(row),
-  position: parseLsn(row?.position as string | null | undefined),
-  replayPaused: (row?.paused as boolean | null | undefined) ?? undefined,
-  receiving: (row?.receiving as boolean | null | undefined) ?? undefined,
+  position: parseLsn(row?.position),
+  replayPaused: truthOf(row?.paused),
+  receiving: truthOf(row?.receiving),
 })
 
+const truthOf = (text: string | null | undefined): boolean | undefined =>
+  typeof text === 'string' ? text === 't' : undefined
+
 const timelineOf = (row: Row | undefined): number | undefined => {
-  const written = row?.written as string | null | undefined
+  const { written, received } = row ?? {}
   if (typeof written === 'string') return Number.parseInt(written, 16)
-  return (row?.received as number | null | undefined) ?? undefined
+  return typeof received === 'string' ? Number(received) : undefined
 }

@@ -1,5 +1,5 @@
 import type { QueryConfig, QueryResult } from 'pg'
-import { NodeClient, plainQuery } from './client.ts'
+import { NodeClient, plainQuery, READ_ONLY_SQL_TRANSACTION } from './client.ts'
 import type { BeginWrite, NodeClientConfig } from './options.ts'
 import { whenEnded } from './query-arguments.ts'
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
@@ -24,6 +24,11 @@ export class WriteClient extends NodeClient {
   constructor(config: NodeClientConfig) {
     super(config)
     this.#beginWrite = config.segregato.beginWrite
+    const { onRecovery } = config.segregato
+    // Before PostgreSQL 14, and behind proxies, a refused write is the only sign of another role.
+    this.connection.on('errorMessage', ({ code }: { code?: string }) => {
+      if (code === READ_ONLY_SQL_TRANSACTION) onRecovery?.(true)
+    })
   }
 
   protected override send(config: QueryConfig, callback: QueryCallback): void {

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { ClusterVerificationError } from '../errors.ts'
 import { isPasswordFailure } from '../nodes/options.ts'
 
 /**
@@ -42,6 +43,8 @@ const SERIALIZATION_FAILURE = '40001'
 /** Says what a failure of a read on a node means. */
 export const classifyFailure = (error: unknown): Failure => {
   if (!(error instanceof Error)) return 'statement'
+  // Another server than the one we look for: see `cluster/admission.ts`.
+  if (error instanceof ClusterVerificationError) return 'node'
   // A password that cannot be had: as good as a wrong one.
   if (isPasswordFailure(error)) return 'misconfigured'
   // What the server says of a statement while the connection stays open. Codes of lost connections

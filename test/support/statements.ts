@@ -54,6 +54,9 @@ export const watchStatements = async (database: string): Promise<StatementLog> =
   }
 }
 
+/** How the question begins that is asked about each new connection. */
+const ADMISSION = ': SELECT r.rec AS in_recovery'
+
 /** The log from a position up to a statement that is sent now. */
 const readThroughMark = async (
   server: string,
@@ -111,7 +114,7 @@ export const statementsIn = (
     } = LINE.exec(entry)?.groups ?? {}
     if (where !== database || application === HELPER_NAME) continue
     // Questions of the library about the server itself, such as its position.
-    if (application?.endsWith(CONTROL_SUFFIX)) continue
+    if (application?.endsWith(CONTROL_SUFFIX) || message.includes(ADMISSION)) continue
     const said = message.replaceAll('\n\t', '\n').trimEnd()
     const common = { server, applicationName: application, user, pid: Number(pid) }
     const received = level === 'LOG' ? RECEIVED.exec(said)?.groups?.['text'] : undefined

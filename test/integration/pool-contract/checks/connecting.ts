@@ -35,6 +35,18 @@ const misconfigured = (code: string, cause: unknown): unknown => ({
   cause,
 })
 const NOTHING = '0 open, 0 idle, 0 waiting'
+/** What a write gets when replicas answer and none of them is the primary. */
+export const noPrimary = (cause: unknown): unknown => ({
+  type: 'NoPrimaryError',
+  message:
+    'No server accepted writes for MS ms: master (no answer), replica1 (in recovery). The write was not sent; repeat it when a primary is back',
+  code: 'SEGREGATO_NO_PRIMARY',
+  cause,
+})
+export const withoutTimes = (text: string): string =>
+  text.replaceAll(/writes for \d+ ms/g, 'writes for MS ms')
+export const PRIMARY_IS_AWAITED =
+  'replicas answer, so a primary is waited for, as long as connecting may take'
 const PRIMARY_ANSWERS = 'the primary answers when no replica can be reached'
 
 /** What becomes of callers when no connection can be made. */
@@ -43,7 +55,7 @@ export const connectingChecks = [
     'nobody listens on the port: promise, callback and connect',
     async (subject) => {
       const port = await closedPort()
-      return withPool(subject, { max: 2, port }, async (pool) => {
+      return withPool(subject, { max: 2, port, connectionTimeoutMillis: 500 }, async (pool) => {
         const { seen } = new Events(pool)
         const shown = JSON.stringify([
           await outcome(pool.query('SELECT 1'), ({ command }) => command),
@@ -51,7 +63,7 @@ export const connectingChecks = [
           await lentOnceViaCallback(pool),
         ])
         return {
-          shown: JSON.parse(shown.replaceAll(String(port), 'PORT')) as unknown,
+          shown: JSON.parse(withoutTimes(shown.replaceAll(String(port), 'PORT'))) as unknown,
           seen,
           after: counts(pool),
         }
@@ -63,6 +75,18 @@ export const connectingChecks = [
       after: NOTHING,
     },
     {
+      writer: {
+        why: PRIMARY_IS_AWAITED,
+        observed: {
+          shown: [
+            { rejected: noPrimary(REFUSED) },
+            { rejected: noPrimary(REFUSED) },
+            { error: noPrimary(REFUSED), value: 'none' },
+          ],
+          seen: [],
+          after: NOTHING,
+        },
+      },
       reader: {
         why: PRIMARY_ANSWERS,
         observed: {
@@ -117,7 +141,7 @@ export const connectingChecks = [
     'statements that wait for a connection which cannot be made all end with the error',
     async (subject) => {
       const port = await closedPort()
-      return withPool(subject, { max: 1, port }, async (pool) => {
+      return withPool(subject, { max: 1, port, connectionTimeoutMillis: 500 }, async (pool) => {
         const all = await Promise.all(
           [1, 2, 3].map(() => pool.query('SELECT 1').then(({ command }) => command, short)),
         )
@@ -126,6 +150,13 @@ export const connectingChecks = [
     },
     [['ECONNREFUSED', 'ECONNREFUSED', 'ECONNREFUSED'], NOTHING],
     {
+      writer: {
+        why: PRIMARY_IS_AWAITED,
+        observed: [
+          ['SEGREGATO_NO_PRIMARY', 'SEGREGATO_NO_PRIMARY', 'SEGREGATO_NO_PRIMARY'],
+          NOTHING,
+        ],
+      },
       reader: {
         why: PRIMARY_ANSWERS,
         observed: [['SELECT', 'SELECT', 'SELECT'], '1 open, 1 idle, 0 waiting'],

@@ -1,3 +1,4 @@
+import { noPrimary, PRIMARY_IS_AWAITED, withoutTimes } from './connecting.ts'
 import { openSilence } from '../../../support/contract-proxy.ts'
 import {
   backendOf,
@@ -16,6 +17,12 @@ import {
 } from '../../../support/contract.ts'
 
 const FULL = { type: 'Error', message: 'timeout exceeded when trying to connect' }
+
+const TIMED_OUT = {
+  type: 'Error',
+  message: 'Connection terminated due to connection timeout',
+  cause: { type: 'Error', message: 'Connection terminated unexpectedly' },
+}
 
 export const timeoutChecks = [
   check(
@@ -79,27 +86,30 @@ export const timeoutChecks = [
             const events = new Events(pool)
             const asked = await outcome(pool.query('SELECT 1'), ({ command }) => command)
             const lent = await lentOnce(pool)
-            return { asked, lent, after: counts(pool), seen: events.seen }
+            const shown = withoutTimes(JSON.stringify({ asked, lent }))
+            return { ...JSON.parse(shown), after: counts(pool), seen: events.seen } as unknown
           },
         )
       } finally {
         await silence.close()
       }
     },
-    (() => {
-      const rejected = {
-        type: 'Error',
-        message: 'Connection terminated due to connection timeout',
-        cause: { type: 'Error', message: 'Connection terminated unexpectedly' },
-      }
-      return {
-        asked: { rejected },
-        lent: { rejected },
-        after: '0 open, 0 idle, 0 waiting',
-        seen: [],
-      }
-    })(),
     {
+      asked: { rejected: TIMED_OUT },
+      lent: { rejected: TIMED_OUT },
+      after: '0 open, 0 idle, 0 waiting',
+      seen: [],
+    },
+    {
+      writer: {
+        why: PRIMARY_IS_AWAITED,
+        observed: {
+          asked: { rejected: noPrimary(TIMED_OUT) },
+          lent: { rejected: noPrimary(TIMED_OUT) },
+          after: '0 open, 0 idle, 0 waiting',
+          seen: [],
+        },
+      },
       reader: {
         why: 'the primary answers when no replica can be reached',
         observed: {

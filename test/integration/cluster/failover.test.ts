@@ -1,0 +1,206 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, expect, test } from 'vitest'
+import type { Cluster } from '../../../src/cluster/cluster.ts'
+import { connect } from '../../../src/cluster/connect.ts'
+import type { PrimaryEvent } from '../../../src/cluster/events.ts'
+import { EXECUTE } from '../../../src/cluster/statement.ts'
+import { NoPrimaryError, SplitBrainError } from '../../../src/errors.ts'
+import { startCluster } from '../../../src/testing/start-cluster.ts'
+import type { TestCluster } from '../../../src/testing/start-cluster.ts'
+import { WHO } from '../../support/cluster.ts'
+
+/** Servers of their own for each test, since they are promoted and killed. */
+const opened: AsyncDisposable[] = []
+afterEach(async () => {
+  for (const each of opened.splice(0).toReversed()) await each[Symbol.asyncDispose]()
+})
+
+const start = async (settings: object = {}) => {
+  const servers = await startCluster({ replicas: 2 })
+  opened.push(servers)
+  const cluster = connect({ config: { ...servers.config, settings } as never })
+  opened.push(cluster)
+  const events: PrimaryEvent[] = []
+  cluster.events.on('primary', (event) => events.push(event))
+  await cluster.writer.query('CREATE TABLE posts (id int PRIMARY KEY)')
+  return { servers, cluster, events }
+}
+
+/** A write with a deadline, as models do it; it says which server it ran on. */
+const insert = async (
+  { servers, cluster }: { servers: TestCluster; cluster: Cluster },
+  id: number,
+  timeoutMs = 20_000,
+): Promise<string | undefined> => {
+  const { rows } = await cluster.writer[EXECUTE]<{ port: number }>(
+    {
+      text: 'INSERT INTO posts VALUES ($1) RETURNING inet_server_port() AS port',
+      values: [id],
+    },
+    { timeoutMs },
+  )
+  return nameOf(servers, rows[0]?.port)
+}
+const nameOf = (servers: TestCluster, port: number | undefined): string | undefined =>
+  Object.entries(servers.config).find(([, node]) => node.port === port)?.[0]
+const rolesOf = (cluster: Cluster): Record<string, string> =>
+  Object.fromEntries(cluster.status().nodes.map(({ node, role }) => [node, role]))
+
+test('the primary dies and a replica is promoted: writes wait and go on there, reads never fail', async () => {
+  const setUp = await start()
+  const { servers, cluster, events } = setUp
+  expect(await insert(setUp, 1)).toBe('master')
+  // The position of that write is known from here on.
+  await cluster.reader.query(WHO)
+  const stop = new AbortController()
+  const failures: unknown[] = []
+  const reads = (async () => {
+    while (!stop.signal.aborted) {
+      await cluster.reader.query(WHO).catch((error: unknown) => failures.push(error))
+      await sleep(5)
+    }
+  })()
+  await servers.kill('master')
+  const waiting = [2, 3, 4].map((id) => insert(setUp, id))
+  await expect.poll(() => events.map(({ state }) => state)).toEqual(['missing'])
+  expect(cluster.status().writes).toBe('no-primary')
+  await servers.promote('replica1')
+  await servers.follow('replica2', 'replica1')
+  expect(await Promise.all(waiting)).toEqual(['replica1', 'replica1', 'replica1'])
+  expect(rolesOf(cluster)).toEqual({ master: 'replica', replica1: 'primary', replica2: 'replica' })
+  expect(events.map(({ state, node }) => [state, node])).toEqual([
+    ['missing', undefined],
+    ['confirmed', 'replica1'],
+  ])
+  // What was written is read, in transactions and from replicas too.
+  expect(
+    await cluster.transaction(async () => (await cluster.writer.query('TABLE posts')).rows.length),
+  ).toBe(4)
+  await servers.follow('master', 'replica1')
+  const answering = async (): Promise<string | undefined> => {
+    const { rows } = await cluster.reader.query(
+      `${WHO}, (SELECT count(*)::int FROM posts) AS posts`,
+    )
+    expect(rows[0].posts).toBe(4)
+    return nameOf(servers, rows[0].port)
+  }
+  const seen = new Set<string | undefined>()
+  await expect
+    .poll(async () => seen.add(await answering()).size, { timeout: 20_000 })
+    .toBeGreaterThanOrEqual(2)
+  await expect
+    .poll(async () => [...seen.add(await answering())].includes('master'), { timeout: 20_000 })
+    .toBe(true)
+  stop.abort()
+  await reads
+  expect(failures).toEqual([])
+})
+
+test('the primary restarts: what is sent meanwhile waits for it', async () => {
+  const setUp = await start()
+  const { servers, events, cluster } = setUp
+  await insert(setUp, 1)
+  await servers.stop('master')
+  const write = insert(setUp, 2)
+  await expect.poll(() => events.map(({ state }) => state)).toEqual(['missing'])
+  await servers.start('master')
+  expect(await write).toBe('master')
+  expect(cluster.status().writes).toBe('available')
+  expect(events.map(({ state }) => state)).toEqual(['missing', 'confirmed'])
+  expect(events[1]!.withoutMs).toBeGreaterThan(0)
+})
+
+test('without a primary a write fails in time, was not sent, and says so', async () => {
+  const setUp = await start()
+  const { servers, cluster } = setUp
+  await insert(setUp, 1)
+  await servers.kill('master')
+  const error = (await insert(setUp, 2, 700).catch((e: unknown) => e)) as NoPrimaryError
+  expect(error).toBeInstanceOf(NoPrimaryError)
+  expect(error.nodes).toEqual([
+    { node: 'master', problem: 'no answer' },
+    { node: 'replica1', problem: 'in recovery' },
+    { node: 'replica2', problem: 'in recovery' },
+  ])
+  await expect(
+    cluster.transaction(() => cluster.writer.query('INSERT INTO posts VALUES (3)'), {
+      timeoutMs: 500,
+    }),
+  ).rejects.toThrow(NoPrimaryError)
+  await servers.start('master')
+  expect(await insert(setUp, 4)).toBe('master')
+  const { rows } = await cluster.writer.query('SELECT id FROM posts ORDER BY id')
+  expect(rows.map(({ id }) => id)).toEqual([1, 4])
+})
+
+test('a primary of the past that comes back gets no writes and serves no reads', async () => {
+  const setUp = await start()
+  const { servers, cluster } = setUp
+  await insert(setUp, 1)
+  await servers.kill('master')
+  await servers.promote('replica1')
+  await servers.follow('replica2', 'replica1')
+  expect(await insert(setUp, 2)).toBe('replica1')
+  await cluster.reader.query(WHO)
+  await servers.start('master')
+  // Its claim is heard when somebody asks everybody.
+  await servers.kill('replica1')
+  // A write on a connection that is not known to be dead would be of unknown outcome.
+  await expect.poll(() => cluster.writer.totalCount).toBe(0)
+  await expect(insert(setUp, 3, 1_000)).rejects.toThrow(NoPrimaryError)
+  for (let turn = 0; turn < 6; turn++) {
+    const { rows } = await cluster.reader.query(WHO)
+    expect(nameOf(servers, rows[0].port)).toBe('replica2')
+  }
+  await servers.start('replica1')
+  expect(await insert(setUp, 4)).toBe('replica1')
+})
+
+test('two servers accept writes: nothing is written to either, until it is mended', async () => {
+  const setUp = await start()
+  const { servers, cluster, events } = setUp
+  await insert(setUp, 1)
+  await servers.promote('replica1')
+  // Whoever looks next sees both; here a new connection to the promoted one.
+  await expect
+    .poll(
+      async () => {
+        await cluster.using('replica1', () => cluster.reader.query(WHO)).catch(() => {})
+        return cluster.status().writes
+      },
+      { timeout: 20_000 },
+    )
+    .toBe('split-brain')
+  const error = (await insert(setUp, 2, 1_000).catch((e: unknown) => e)) as SplitBrainError
+  expect(error).toBeInstanceOf(SplitBrainError)
+  expect(error.nodes).toEqual(['master', 'replica1'])
+  await expect(cluster.writer.query('INSERT INTO posts VALUES (3)')).rejects.toThrow(
+    SplitBrainError,
+  )
+  expect(events.at(-1)).toMatchObject({ state: 'split-brain', claims: ['master', 'replica1'] })
+  for (const name of ['master', 'replica1']) {
+    const direct = connect({
+      config: { master: servers.config[name], settings: { allowSameServer: true } } as never,
+    })
+    opened.push(direct)
+    expect((await direct.writer.query('SELECT id FROM posts')).rows).toEqual([{ id: 1 }])
+  }
+  await servers.follow('master', 'replica1')
+  expect(await insert(setUp, 4)).toBe('replica1')
+})
+
+test('a file whose master is a replica by now: the first write finds the primary', async () => {
+  const setUp = await start()
+  const { servers } = setUp
+  await insert(setUp, 1)
+  const { master, replica1, replica2 } = servers.config
+  const late = connect({
+    config: { master: replica1!, replica1: master, replica2: replica2! } as never,
+  })
+  opened.push(late)
+  expect(await insert({ servers, cluster: late }, 2)).toBe('master')
+  expect((await late.writer.query(WHO)).rows[0].replica).toBe(false)
+  expect(rolesOf(late)).toEqual({ master: 'replica', replica1: 'primary', replica2: 'replica' })
+  const read = await late.reader.query(WHO)
+  expect(read.rows[0].replica).toBe(true)
+})
