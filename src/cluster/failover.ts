@@ -5,12 +5,15 @@ import type { Node } from '../nodes/node.ts'
 import { elect } from '../routing/election.ts'
 import type { Answer, Verdict } from '../routing/election.ts'
 import type { ServerState } from '../nodes/state.ts'
-import { askNode } from './ask-node.ts'
+import { Census } from './census.ts'
 import type { Deadline } from './deadline.ts'
 import type { PrimaryEvent } from './events.ts'
 import type { Topology } from './topology.ts'
 
-const { askMs, firstPauseMs, longestPauseMs } = RUNTIME_LIMITS.discovery
+const { firstPauseMs, longestPauseMs } = RUNTIME_LIMITS.discovery
+
+/** A promotion takes a second or two: the pauses are long only after that. */
+const PAUSE_GROWTH = 1.1
 
 /** What `Failover` needs of its cluster. */
 interface Surroundings {
@@ -36,6 +39,7 @@ interface Search {
  */
 export class Failover {
   readonly #around: Surroundings
+  readonly #census = new Census()
   #systemIdentifier: string | undefined
   #timeline: number | undefined
   /** Nothing is known against the present primary. */
@@ -139,17 +143,17 @@ export class Failover {
     if (this.#verdict !== undefined && this.#verdict !== 'primary') {
       // Nobody was found a moment ago: not at once again, and not by all processes together.
       await sleep(this.#pauseMs * (0.75 + 0.5 * Math.random()), undefined, { ref: false })
-      this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 1.5)
+      this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * PAUSE_GROWTH)
     }
     const { topology, oneServer } = this.#around
-    const asked = await Promise.all(topology.nodes.map(answerOf))
-    this.#answers = asked.filter((answer) => answer !== undefined)
+    const { nodes } = topology
+    this.#answers = await this.#census.take(nodes)
     const incumbent = {
       node: topology.primary,
       systemIdentifier: this.#systemIdentifier,
       timeline: this.#timeline,
     }
-    this.#conclude(elect(this.#answers, incumbent, asked.length, oneServer))
+    this.#conclude(elect(this.#answers, incumbent, nodes.length, oneServer))
   }
 
   #conclude(verdict: Verdict<Node>): void {
@@ -232,14 +236,3 @@ export class Failover {
     return state.readOnly ? 'read-only' : 'not of this history'
   }
 }
-
-/** What a server says of itself now; `undefined` when it says nothing in time. */
-const answerOf = async (node: Node): Promise<Answer<Node> | undefined> => {
-  const state = await askNode(node, askMs, (client) => node.probe.ask(client, PROBE_NAME))
-  if (state === undefined) return undefined
-  node.observed = state
-  return { node, state }
-}
-
-/** Of the prepared statement on the connection that is kept for questions. */
-const PROBE_NAME = 'segregato_state'

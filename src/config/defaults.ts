@@ -56,7 +56,7 @@ export const RUNTIME_LIMITS = Object.freeze({
   /** A first failure is often a restart that is over soon. */
   quarantine: Object.freeze({ firstMs: 500, longestMs: 30_000 }),
   /** A search for the primary asks all nodes at once, again and again. A new primary of a good network answers in far less. */
-  discovery: Object.freeze({ askMs: 300, firstPauseMs: 25, longestPauseMs: 100 }),
+  discovery: Object.freeze({ askMs: 300, silentMs: 50, firstPauseMs: 25, longestPauseMs: 100 }),
   /** How long a statement waits behind a BEGIN that another client of its transaction has open. */
   scopeBusyMs: 5_000,
   /** How long `close()` lets running work go on. */
