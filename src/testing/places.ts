@@ -25,10 +25,10 @@ const GRACE_MS = 60_000
  * if the machine's end, or a container's, took the watchdog along.
  */
 export const nameDirectory = (asRoot: boolean): string =>
-  join(
-    dataParent(asRoot),
-    `segregato-${[...owner(process.pid), randomBytes(5).toString('hex')].join('-')}`,
-  )
+  join(dataParent(asRoot), prefixOf(process.pid) + randomBytes(5).toString('hex'))
+
+/** How the names of all directories begin that a running process makes. */
+export const prefixOf = (pid: number): string => `segregato-${owner(pid).join('-')}-`
 
 const dataParent = (asRoot: boolean): string => {
   const memory = statfs('/dev/shm')
@@ -58,7 +58,8 @@ const namespace = (): string => {
   return createHash('sha256').update(`${hostname()} ${pids}`).digest('hex').slice(0, 8)
 }
 
-const startOf = (pid: number): string => {
+/** When a process started, in the kernel's ticks: with its id it names one process only. */
+export const startOf = (pid: number): string => {
   const stat = quietly(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0'
 }

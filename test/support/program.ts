@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
+import { prefixOf } from '../../src/testing/places.ts'
 
 /** A program that a test has started, and what it prints. */
 export interface Program {
   readonly child: ChildProcess
   readonly pid: number
+  /** How the names of all directories begin that its test clusters make; it is known after its end too. */
+  readonly clusters: string
   /** All lines so far, of both outputs. */
   readonly lines: readonly string[]
   /** The first line that matches, also when it is there already; rejects when the program ends without it. */
@@ -22,6 +25,8 @@ export const run = (args: readonly string[], options: SpawnOptions = {}): Progra
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
+  const pid = child.pid ?? 0
+  const clusters = prefixOf(pid)
   const lines: string[] = []
   const waiting = new Set<() => void>()
   let isOver = false
@@ -52,7 +57,7 @@ export const run = (args: readonly string[], options: SpawnOptions = {}): Progra
       waiting.add(look)
       look()
     })
-  return { child, pid: child.pid ?? 0, lines, line, ended }
+  return { child, pid, clusters, lines, line, ended }
 }
 
 /** Ctrl-C in a terminal: the signal goes to the whole process group. */

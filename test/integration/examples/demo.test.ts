@@ -1,10 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { pressCtrlC, type Program, run } from '../../support/program.ts'
-import { leftOf, tracesOf, vanishes } from '../../support/traces.ts'
+import { directoriesOf, leftOf, tracesOf, tracesOfAll, vanishes } from '../../support/traces.ts'
 import { buildExample, type BuiltExample } from './built-example.ts'
 
 let built: BuiltExample
@@ -29,17 +26,12 @@ const answersOf = ({ lines }: Program): readonly string[][] =>
     .map((line) => /^ {2}(POST|GET) (\S+) +(\d+) {2}(\w+) +(\w+) {2}port (\d+)$/.exec(line))
     .flatMap((match) => (match === null ? [] : [match.slice(1)]))
 
-/** Directories of clusters that a process has started. */
-const directoriesOf = ({ pid }: Program): readonly string[] =>
-  [...new Set(['/dev/shm', tmpdir(), '/tmp'])]
-    .filter((parent) => existsSync(parent))
-    .flatMap((parent) => readdirSync(parent).map((name) => join(parent, name)))
-    .filter((path) => path.includes(`-${pid}-`) && path.includes('segregato-'))
-
 test('--exit shows three writes on the primary and six reads on two replicas, and leaves nothing', async () => {
   const program = demo('--exit')
   await program.line(/^Three writes/)
   const { master, replica1, replica2 } = portsOf(program)
+  const ports = [master, replica1, replica2].map(Number)
+  const traces = tracesOfAll(program.clusters, ports)
   expect(await program.ended).toBe(0)
 
   const answers = answersOf(program)
@@ -62,9 +54,7 @@ test('--exit shows three writes on the primary and six reads on two replicas, an
 
   // Neither a terminal nor colours.
   expect(program.lines.join('\n')).not.toContain('\u001B')
-  const ports = [master, replica1, replica2].map(Number)
-  expect(directoriesOf(program)).toEqual([])
-  expect(await leftOf({ directory: '/nowhere', ports, segments: [], processes: [] })).toEqual({})
+  expect(leftOf(traces)).toEqual({})
 })
 
 test('it goes on serving, on a free port when 3000 is taken, until Ctrl-C', async () => {
@@ -76,7 +66,7 @@ test('it goes on serving, on a free port when 3000 is taken, until Ctrl-C', asyn
   const [, url] = await program.line(/^Serving on (http:\S+) until Ctrl-C/)
   expect(new URL(url!).port).not.toBe('3000')
   await program.line(/^ {2}curl -i http:\S+\/posts -H .*"title":""/)
-  const traces = tracesOf(directoriesOf(program)[0]!)
+  const traces = tracesOf(directoriesOf(program.clusters)[0]!)
   expect(traces.ports.map(String).sort()).toEqual(Object.values(portsOf(program)).sort())
 
   const list = await fetch(`${url}/posts`)
@@ -94,8 +84,8 @@ test('it goes on serving, on a free port when 3000 is taken, until Ctrl-C', asyn
   pressCtrlC(program)
   expect(await program.ended).toBe(0)
   expect(program.lines.at(-1)).toBe('Stopped. The servers and their data are gone.')
-  expect(await leftOf(traces)).toEqual({})
-  expect(directoriesOf(program)).toEqual([])
+  expect(leftOf(traces)).toEqual({})
+  expect(directoriesOf(program.clusters)).toEqual([])
 })
 
 test.each(['Starting the primary', 'Starting the replicas'])(
@@ -106,14 +96,14 @@ test.each(['Starting the primary', 'Starting the replicas'])(
     pressCtrlC(program)
     expect(await program.ended).toBe(0)
     expect(answersOf(program)).toEqual([])
-    expect(directoriesOf(program)).toEqual([])
+    expect(directoriesOf(program.clusters)).toEqual([])
   },
 )
 
 test('when it is killed its servers end all the same', async () => {
   const program = demo()
   await program.line(/^Serving on/)
-  const traces = tracesOf(directoriesOf(program)[0]!)
+  const traces = tracesOf(directoriesOf(program.clusters)[0]!)
   program.child.kill('SIGKILL')
   await program.ended
   await vanishes(traces)

@@ -9,7 +9,7 @@ import { parse as parseYaml } from 'yaml'
 import { freePorts } from '../../../src/testing/ports.ts'
 import { build, type Built } from '../../support/built.ts'
 import { pressCtrlC, type Program, run } from '../../support/program.ts'
-import { leftOf, tracesOf } from '../../support/traces.ts'
+import { leftOf, tracesOf, tracesOfAll } from '../../support/traces.ts'
 
 let built: Built
 beforeAll(() => {
@@ -79,7 +79,7 @@ test('it prints URLs that work, writes both files, and stops on Ctrl-C without a
   const traces = tracesOf(directoryOf(program))
   pressCtrlC(program)
   expect(await program.ended).toBe(0)
-  expect(await leftOf(traces)).toEqual({})
+  expect(leftOf(traces)).toEqual({})
 })
 
 test('files that are there stay as they are, and their password goes on working', async () => {
@@ -113,11 +113,10 @@ test('a port that is taken is replaced by a free one', async () => {
 test('Ctrl-C while it starts stops it too', async () => {
   const program = segregato('dev')
   await program.line(/^Starting the primary/)
+  const traces = tracesOfAll(program.clusters)
   pressCtrlC(program)
   expect(await program.ended).toBe(0)
-  expect(
-    await leftOf({ directory: directoryOf(program), ports: [], segments: [], processes: [] }),
-  ).toEqual({})
+  expect(leftOf(traces)).toEqual({})
 })
 
 test.each([

@@ -1,12 +1,19 @@
-import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync, readFileSync, utimesSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { prefixOf } from '../../../src/testing/places.ts'
 import { startCluster } from '../../../src/testing/start-cluster.ts'
 import { build, type Built } from '../../support/built.ts'
 import { pressCtrlC, type Program, run } from '../../support/program.ts'
-import { commandOf, leftOf, tracesOf, vanishes } from '../../support/traces.ts'
+import {
+  commandOf,
+  directoriesOf,
+  leftOf,
+  tracesOf,
+  tracesOfAll,
+  vanishes,
+} from '../../support/traces.ts'
 
 let built: Built
 beforeAll(() => {
@@ -31,13 +38,6 @@ const WAIT = 'await new Promise((resolve) => setTimeout(resolve, 600_000))'
 const directoryOf = async (program: Program): Promise<string> =>
   (await program.line(/^directory (.+)/))[1]!
 
-/** Directories of clusters that a process has started. */
-const directoriesOf = (pid: number): readonly string[] =>
-  ['/dev/shm', tmpdir(), '/tmp']
-    .filter((parent) => existsSync(parent))
-    .flatMap((parent) => readdirSync(parent).map((name) => join(parent, name)))
-    .filter((path) => path.includes(`-${pid}-`) && path.includes('segregato-'))
-
 test('what a running cluster occupies is seen by these tests', async () => {
   await using servers = await startCluster({ replicas: 1 })
   const traces = tracesOf(servers.directory)
@@ -45,7 +45,7 @@ test('what a running cluster occupies is seen by these tests', async () => {
   expect(traces.segments.every((id) => /^\d+$/.test(id))).toBe(true)
   // Two postmasters with several children each, and the watchdog.
   expect(traces.processes.length).toBeGreaterThan(8)
-  expect(Object.keys(await leftOf(traces))).toEqual(['directory', 'ports', 'segments', 'processes'])
+  expect(Object.keys(leftOf(traces))).toEqual(['directory', 'ports', 'segments', 'processes'])
 })
 
 test('close() leaves nothing, whatever was done to the servers before', async () => {
@@ -55,7 +55,7 @@ test('close() leaves nothing, whatever was done to the servers before', async ()
   await servers.freeze('replica2')
   await servers.stop('replica3')
   await servers.close()
-  expect(await leftOf(traces)).toEqual({})
+  expect(leftOf(traces)).toEqual({})
 })
 
 test('SIGKILL of the test run leaves nothing, frozen servers included', async () => {
@@ -79,9 +79,10 @@ test('Ctrl-C leaves nothing', async () => {
 
 test('a postmaster killed by somebody else leaves no shared memory', async () => {
   const program = suite(WAIT)
-  const traces = tracesOf(await directoryOf(program))
+  const directory = await directoryOf(program)
+  const traces = tracesOf(directory)
   const postmaster = Number(
-    readFileSync(join(traces.directory, 'master', 'postmaster.pid'), 'utf8').split('\n')[0],
+    readFileSync(join(directory, 'master', 'postmaster.pid'), 'utf8').split('\n')[0],
   )
   process.kill(postmaster, 'SIGKILL')
   program.child.kill('SIGKILL')
@@ -93,7 +94,7 @@ test('a script that forgets close() ends by itself and leaves nothing', async ()
   const program = suite('')
   const directory = await directoryOf(program)
   expect(await program.ended).toBe(0)
-  await vanishes({ directory, ports: [], segments: [], processes: [] })
+  await vanishes(tracesOfAll(basename(directory)))
 })
 
 test.each(['initdb', 'Starting the primary', 'Copying', 'Starting the replicas'])(
@@ -104,13 +105,11 @@ test.each(['initdb', 'Starting the primary', 'Copying', 'Starting the replicas']
       `{ replicas: 2, cache: false, onProgress: (message) => console.log('step ' + message) }`,
     )
     await program.line(new RegExp(`^step .*${step}`))
-    const directories = directoriesOf(program.pid)
+    expect(directoriesOf(program.clusters)).toHaveLength(1)
+    const traces = tracesOfAll(program.clusters)
     program.child.kill('SIGKILL')
     await program.ended
-    expect(directories).toHaveLength(1)
-    for (const directory of directories)
-      await vanishes({ directory, ports: [], segments: [], processes: [] })
-    expect(directoriesOf(program.pid)).toEqual([])
+    await vanishes(traces)
   },
 )
 
@@ -118,7 +117,7 @@ test('a start that fails leaves nothing', async () => {
   await expect(startCluster({ replicas: 1, settings: { no_such_setting: '1' } })).rejects.toThrow(
     /no_such_setting/,
   )
-  expect(directoriesOf(process.pid)).toEqual([])
+  expect(directoriesOf(prefixOf(process.pid))).toEqual([])
 })
 
 test('two suites at once do not disturb each other', async () => {
@@ -141,13 +140,13 @@ test('two suites at once do not disturb each other', async () => {
 test('when the watchdog was killed too, a later start removes what is left', async () => {
   const program = suite(WAIT)
   const traces = tracesOf(await directoryOf(program))
-  const watchdog = traces.processes.find((pid) => commandOf(pid)?.startsWith('segregato'))!
-  process.kill(watchdog, 'SIGKILL')
+  const watchdog = traces.processes.find(({ pid }) => commandOf(pid)?.startsWith('segregato'))!
+  process.kill(watchdog.pid, 'SIGKILL')
   program.child.kill('SIGKILL')
   await program.ended
-  expect(Object.keys(await leftOf(traces))).toContain('processes')
+  expect(Object.keys(leftOf(traces))).toContain('processes')
   const old = new Date(Date.now() - 3_600_000)
-  utimesSync(traces.directory, old, old)
+  utimesSync(directoriesOf(traces.name)[0]!, old, old)
   await using other = await startCluster({ replicas: 0 })
   await vanishes(traces)
   expect(existsSync(other.directory)).toBe(true)
