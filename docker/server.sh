@@ -105,11 +105,14 @@ CONF
 # ------------------------------------------------------------------------ replica
 
 # The primary that this replica follows. After a promotion elsewhere it may have been given another.
+# A replica that connects knows no limit but the kernel's, over two minutes (it does not read
+# connect_timeout): one attempt in the moment in which a network comes back could take all of that.
 primary() {
   if [ -f "$PGDATA/standby.signal" ]; then
     postgres -C primary_conninfo
   else
-    echo "host=$PRIMARY_HOST port=$PRIMARY_PORT user=$REPLICATION_USER application_name=$NAME"
+    echo "host=$PRIMARY_HOST port=$PRIMARY_PORT user=$REPLICATION_USER application_name=$NAME" \
+      "tcp_user_timeout=10000"
   fi
 }
 
