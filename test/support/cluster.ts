@@ -1,7 +1,5 @@
 /** A cluster on a database of its own, with what most tests of clusters need around it. */
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect as connectTo } from 'node:net'
 import { afterAll, beforeAll } from 'vitest'
 import type { Cluster, ConnectOptions } from '../../src/cluster/cluster.ts'
 import { connect } from '../../src/cluster/connect.ts'
@@ -23,6 +21,9 @@ export interface ClusterFixture {
   nameOf(row: { port: number } | undefined): string
 }
 
+/** On a busy machine a replica may take its time: that is no reason to read elsewhere. */
+const PATIENT = { waitTimeoutMs: 20_000 }
+
 /** Sets up a database with the given tables before the tests of a file and drops it after them. */
 export const useCluster = (ddl: string): ClusterFixture => {
   let db: FreshDatabase
@@ -40,7 +41,7 @@ export const useCluster = (ddl: string): ClusterFixture => {
     get db() {
       return db
     },
-    open: (options = {}, change = (config) => config) => {
+    open: (options = {}, change = (config) => ({ ...config, settings: PATIENT })) => {
       const cluster = connect({ ...options, config: change(db.config) as never })
       opened.push(cluster)
       return cluster
@@ -51,14 +52,25 @@ export const useCluster = (ddl: string): ClusterFixture => {
   }
 }
 
-/** Loopback ports on which nobody listens: connecting to them is refused. */
+/**
+ * Loopback ports on which nobody listens: connecting to them is refused. They are low ones, which no
+ * program is given that asks for a free one: a port that was free a moment ago may be taken by now.
+ */
 export const closedPorts = async (count: number): Promise<number[]> => {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  const ports: number[] = []
+  for (let port = 1; ports.length < count; port++) if (await refuses(port)) ports.push(port)
   return ports
 }
+
+const refuses = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connectTo(port, '127.0.0.1')
+    socket.once('error', () => resolve(true))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+  })
 
 /** A configuration whose replicas are all unreachable. */
 export const withDeadReplicas = (

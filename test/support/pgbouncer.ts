@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestClusterConfig } from '../../src/testing/start-cluster.ts'
-import { closedPorts } from './cluster.ts'
+import { freePorts } from '../../src/testing/ports.ts'
 
 export interface PgBouncer {
   /** The given configuration, each node by way of the pooler. */
@@ -19,7 +19,7 @@ export interface PgBouncer {
 const NOBODY = 65534
 
 export const startPgBouncer = async (config: TestClusterConfig): Promise<PgBouncer> => {
-  const [port] = await closedPorts(1)
+  const [port] = await freePorts(1)
   const directory = await mkdtemp(join(tmpdir(), 'segregato-pgbouncer-'))
   const databases = Object.entries(config).map(
     ([name, { host, port, database, username, password }]) =>
