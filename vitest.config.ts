@@ -8,6 +8,8 @@ const servers = {
   globalSetup: ['test/integration/global-setup.ts'],
   testTimeout: 30_000,
   hookTimeout: 60_000,
+  // On a busy machine what is waited for may take its time; the default is one second.
+  expect: { poll: { timeout: 20_000 } },
   // Two cores: every file has databases of its own on the shared servers, more at once only wait.
   maxWorkers: 2,
   sequence: { groupOrder: 1 },

@@ -113,7 +113,7 @@ export const startContainers = async (
   return {
     config,
     directory,
-    pause: (name) => of(name).pause(),
+    pause: (name) => freeze(() => of(name).pause()),
     unpause: (name) => of(name).unpause(),
     kill: (name) => of(name).kill(),
     start: (name) => of(name).start(),
@@ -127,6 +127,17 @@ export const startContainers = async (
       (await of(name).logs({ stdout: true, stderr: true, follow: false })).toString('utf8'),
     close,
     [Symbol.asyncDispose]: close,
+  }
+}
+
+/** The kernel cannot freeze a process in the middle of a system call, and the engine gives up soon: it is asked again. */
+const freeze = async (pause: () => Promise<void>): Promise<void> => {
+  for (const end = performance.now() + 30_000; ; ) {
+    try {
+      return await pause()
+    } catch (error) {
+      if (!String(error).includes('unable to freeze') || performance.now() > end) throw error
+    }
   }
 }
 
