@@ -132,7 +132,7 @@ export const startContainers = async (
 
 /** The kernel cannot freeze a process in the middle of a system call, and the engine gives up soon: it is asked again. */
 const freeze = async (pause: () => Promise<void>): Promise<void> => {
-  for (const end = performance.now() + 30_000; ; ) {
+  for (const end = performance.now() + 30_000; ;) {
     try {
       return await pause()
     } catch (error) {
