@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { PoolClient, QueryConfig, QueryResult } from 'pg'
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import { ScopeEndedError, StrictReadModelError } from '../errors.ts'
-import { cancelRunning } from '../nodes/cancel.ts'
+import { cancelUntil } from '../nodes/cancel.ts'
 import { refusedByServer } from '../nodes/client.ts'
 import type { NodeClient } from '../nodes/client.ts'
 import { whenEnded } from '../nodes/query-arguments.ts'
@@ -44,11 +44,20 @@ export interface ReadOptions {
 interface Shared {
   /** Numbers the savepoints. */
   next: number
-  /** A statement has been sent and not been answered. */
-  busy: boolean
+  /** Whose turn it is. */
+  turn: Turn | undefined
+  /** What may be cancelled has been sent and not been answered: settles with it, never rejects. */
+  running: Promise<void> | undefined
   /** A cancel that is on its way, and must not hit the statement after the one that it means. */
   cancelling: Promise<void>
 }
+
+interface Turn {
+  /** Nobody wants its answer any more: what it has not sent yet is not sent. */
+  givenUp: boolean
+}
+
+const NOTHING = (): void => {}
 
 /**
  * One transaction on one connection. Everything inside a `transaction()` or `snapshot()` runs
@@ -70,7 +79,7 @@ export class Scope {
     this.#parent = parent
     this.#shared =
       parent === undefined
-        ? { next: 1, busy: false, cancelling: Promise.resolve() }
+        ? { next: 1, turn: undefined, running: undefined, cancelling: Promise.resolve() }
         : parent.#shared
   }
 
@@ -86,7 +95,8 @@ export class Scope {
 
   /** Runs a statement that may write. */
   execute(config: QueryConfig, deadline?: Deadline): Promise<RoutedResult> {
-    return this.#inTurn(async () => this.#routed(await this.client.query(config)), deadline)
+    const query = (): Promise<QueryResult> => this.client.query(config)
+    return this.#inTurn(async () => this.#routed(await this.#interruptible(query)), deadline)
   }
 
   /**
@@ -104,7 +114,7 @@ export class Scope {
       const savepoint = this.facts.readOnly ? undefined : this.#savepoint()
       try {
         if (savepoint !== undefined) await this.client.query(readOnlySavepoint(savepoint))
-        const result = await this.client.query(config)
+        const result = await this.#interruptible(() => this.client.query(config))
         if (savepoint !== undefined) {
           await this.client.query(keep ? `RELEASE SAVEPOINT ${savepoint}` : rollbackTo(savepoint))
         }
@@ -120,13 +130,12 @@ export class Scope {
 
   /** Runs a query object of `pg` to its end. It may not touch the transaction: see `hasControl`. */
   submit(query: SubmittableQuery): Promise<void> {
-    return this.#inTurn(
-      () =>
-        new Promise((resolve) => {
-          whenEnded(query, resolve)
-          this.client.query(query)
-        }),
-    )
+    const ended = (): Promise<void> =>
+      new Promise((resolve) => {
+        whenEnded(query, resolve)
+        this.client.query(query)
+      })
+    return this.#inTurn(() => this.#interruptible(ended))
   }
 
   /** Opens a nested transaction that keeps all other statements of this scope waiting until it ends. */
@@ -190,20 +199,37 @@ export class Scope {
   }
 
   async #send<T>(task: () => Promise<T>): Promise<T> {
-    const shared = this.#shared
     this.#parent?.progress()
+    const shared = this.#shared
     await shared.cancelling
-    shared.busy = true
+    shared.turn = { givenUp: false }
     try {
       return await task()
     } finally {
-      shared.busy = false
+      shared.turn = undefined
+    }
+  }
+
+  /** Sends what may be cancelled. What is sent after it is safe from a cancel that comes too late. */
+  async #interruptible<T>(query: () => Promise<T>): Promise<T> {
+    const shared = this.#shared
+    if (shared.turn?.givenUp) throw new ScopeEndedError(this.facts.kind)
+    const sent = query()
+    const over = sent.then(NOTHING, NOTHING)
+    shared.running = over
+    try {
+      return await sent
+    } finally {
+      shared.running = undefined
+      await shared.cancelling
     }
   }
 
   #cancel(): void {
-    if (this.#shared.busy)
-      this.#shared.cancelling = cancelRunning(this.client as unknown as NodeClient)
+    const { turn, running } = this.#shared
+    if (turn !== undefined) turn.givenUp = true
+    if (running !== undefined)
+      this.#shared.cancelling = cancelUntil(this.client as unknown as NodeClient, running)
   }
 
   /** Something inside has been sent: whoever waits for this scope waits for good reason. */

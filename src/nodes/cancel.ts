@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Connection } from 'pg'
 import type { NodeClient } from './client.ts'
@@ -17,6 +18,27 @@ interface Backend {
 
 /** A server that does not take the request in this time is not waited for. */
 const CANCEL_TIMEOUT_MS = 1_000
+
+/** How long a statement may go on after it was cancelled until the server is asked again; then twice as long. */
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 2_000
+
+/**
+ * Cancels a statement that has been sent and is not `over`. A request that overtakes its statement
+ * finds the server idle and means nothing to it: it is repeated until the statement ends. Once this
+ * has resolved, no statement that follows can be hit.
+ */
+export const cancelUntil = async (client: NodeClient, over: Promise<unknown>): Promise<void> => {
+  const ending = new AbortController()
+  const end = (): void => ending.abort()
+  over.then(end, end)
+  const options = { ref: false, signal: ending.signal }
+  for (let pauseMs = FIRST_PAUSE_MS; !ending.signal.aborted;) {
+    await cancelRunning(client)
+    await sleep(pauseMs, undefined, options).catch(() => undefined)
+    pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)
+  }
+}
 
 /**
  * Asks the server to cancel what a connection is running (CancelRequest, PostgreSQL documentation

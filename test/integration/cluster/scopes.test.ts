@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import {
   DeadlineExceededError,
   ScopeNestingError,
@@ -7,6 +7,7 @@ import {
 } from '../../../src/errors.ts'
 import { EXECUTE, PAGES } from '../../../src/cluster/statement.ts'
 import { useCluster, WHO } from '../../support/cluster.ts'
+import { openLateProxy } from '../../support/late-proxy.ts'
 import pg from 'pg'
 
 const fixture = useCluster('CREATE TABLE posts (id int PRIMARY KEY, title text)')
@@ -156,6 +157,29 @@ test('a late cancel never hits the statement after the one that it means', async
       ])
     })
   }
+})
+
+test('a cancel that overtakes its statement is repeated until the statement ends', async () => {
+  const proxy = await openLateProxy(fixture.db.config.master)
+  onTestFinished(() => proxy.close())
+  const cluster = fixture.open({}, (config) => ({
+    ...config,
+    master: { ...config.master, port: proxy.port },
+  }))
+  await cluster.transaction(async () => {
+    const [text, timeoutMs] = ['SELECT pg_sleep(600)', 50]
+    const calls = [
+      () => cluster.transaction(() => cluster.writer.query(text), { timeoutMs }),
+      () => cluster.reader[EXECUTE]({ text }, { timeoutMs }),
+    ]
+    for (const call of calls) {
+      proxy.holdUntilCancelled('pg_sleep')
+      const before = proxy.cancels
+      await expect(call()).rejects.toThrow(DeadlineExceededError)
+      expect((await cluster.writer.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+      expect(proxy.cancels).toBeGreaterThan(before + 1)
+    }
+  })
 })
 
 test('a read-only transaction cannot be made a writing one through the reader', async () => {
