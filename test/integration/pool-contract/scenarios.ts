@@ -164,7 +164,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'with callbacks there is never an unhandled rejection': {
     run: async (subject, report) => {
       process.on('unhandledRejection', (error) => report(`unhandled ${short(error)}`))
-      const pool = await open(subject, { connectionTimeoutMillis: 100 })
+      const pool = await open(subject, { connectionTimeoutMillis: 1_000 })
       const call = async (
         method: 'query' | 'connect' | 'end',
         ...given: unknown[]

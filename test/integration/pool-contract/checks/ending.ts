@@ -125,7 +125,7 @@ export const endingChecks = [
   check(
     'end: one that waits for a connection is not served any more, its time-out ends it',
     (subject) =>
-      withPool(subject, { max: 1, connectionTimeoutMillis: 100 }, async (pool) => {
+      withPool(subject, { max: 1, connectionTimeoutMillis: 1_000 }, async (pool) => {
         const holder = await pool.connect()
         const waiting = outcome(pool.connect())
         const ended = outcome(pool.end())

@@ -28,7 +28,7 @@ export const timeoutChecks = [
   check(
     'connectionTimeoutMillis: while all connections are lent',
     (subject) =>
-      withPool(subject, { max: 1, connectionTimeoutMillis: 100 }, async (pool) => {
+      withPool(subject, { max: 1, connectionTimeoutMillis: 1_000 }, async (pool) => {
         const events = new Events(pool)
         const holder = await pool.connect()
         const lent = outcome(pool.connect())
@@ -52,12 +52,12 @@ export const timeoutChecks = [
   check(
     'connectionTimeoutMillis: one that waits in time is served and not bothered afterwards',
     (subject) =>
-      withPool(subject, { max: 1, connectionTimeoutMillis: 150 }, async (pool) => {
+      withPool(subject, { max: 1, connectionTimeoutMillis: 1_000 }, async (pool) => {
         const holder = await pool.connect()
         const waiting = pool.connect()
         holder.release()
         const client = await waiting
-        await pause(250)
+        await pause(1_100)
         const rows = (await client.query('SELECT 1 AS one')).rows
         client.release()
         return [rows, counts(pool)]
@@ -67,8 +67,8 @@ export const timeoutChecks = [
   check(
     'connectionTimeoutMillis: a statement may take longer than that',
     (subject) =>
-      withPool(subject, { max: 1, connectionTimeoutMillis: 200 }, async (pool) => {
-        const { rows } = await pool.query('SELECT 1 AS one FROM pg_sleep(0.4)')
+      withPool(subject, { max: 1, connectionTimeoutMillis: 1_000 }, async (pool) => {
+        const { rows } = await pool.query('SELECT 1 AS one FROM pg_sleep(1.1)')
         return [rows, counts(pool)]
       }),
     [[{ one: 1 }], '1 open, 1 idle, 0 waiting'],
@@ -81,7 +81,7 @@ export const timeoutChecks = [
       try {
         return await withPool(
           subject,
-          { max: 1, connectionTimeoutMillis: 100, host, port },
+          { max: 1, connectionTimeoutMillis: 1_000, host, port },
           async (pool) => {
             const events = new Events(pool)
             const asked = await outcome(pool.query('SELECT 1'), ({ command }) => command)
@@ -154,7 +154,7 @@ export const timeoutChecks = [
   check(
     'statement_timeout of the pool: the server ends the statement',
     (subject) =>
-      withPool(subject, { max: 1, statement_timeout: 80 }, async (pool) => [
+      withPool(subject, { max: 1, statement_timeout: 900 }, async (pool) => [
         await outcome(pool.query('SELECT pg_sleep(5)')),
         (await pool.query('SHOW statement_timeout')).rows,
       ]),
@@ -167,7 +167,7 @@ export const timeoutChecks = [
           severity: 'ERROR',
         },
       },
-      [{ statement_timeout: '80ms' }],
+      [{ statement_timeout: '900ms' }],
     ],
   ),
   check(
