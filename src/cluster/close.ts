@@ -31,6 +31,7 @@ export const closeCore = async (core: Core, timeoutMs: number): Promise<void> =>
     clearTimeout(timer)
     // Before the sockets go: a read that loses its connection must not look for another one.
     core.state = 'closed'
+    core.telemetry.close()
     for (const each of connections) each.destroy()
   }
 }

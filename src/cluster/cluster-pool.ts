@@ -53,10 +53,7 @@ export abstract class ClusterPool extends pg.Pool {
   /** A client for statements of its own, outside scopes. */
   protected abstract lend(): Promise<PoolClient>
   /** Runs one statement outside scopes. */
-  protected abstract serve(
-    config: QueryConfig,
-    options: CallOptions & { asPool?: boolean },
-  ): Promise<RoutedResult>
+  protected abstract serve(config: QueryConfig, options: ServeOptions): Promise<RoutedResult>
   /** The client for the same inside a scope, or an error when the scope does not allow it. */
   protected abstract lendIn(scope: Scope): ScopedClient
   /** Runs a statement of a model inside a scope. */
@@ -106,9 +103,13 @@ export abstract class ClusterPool extends pg.Pool {
     if (scope !== undefined) {
       // The scope decides where it runs; a name that does not exist is a mistake all the same.
       if (options.using !== undefined) this.core.nodesFor(options.using)
-      return this.#observed(scope, () => this.executeIn(scope, statement, new Deadline(options)))
+      return observe(this.core, statement, (report) => {
+        report.routed(scope.facts.routing)
+        return this.executeIn(scope, statement, new Deadline(options))
+      })
     }
-    return this.serve(toConfig(statement), options)
+    const { table } = statement
+    return this.serve(toConfig(statement), table === undefined ? options : { ...options, table })
   }
 
   get counts(): ConnectionCounts {
@@ -134,18 +135,10 @@ export abstract class ClusterPool extends pg.Pool {
     if (scope === undefined) return this.serve(config, { asPool: true })
     const client = this.lendIn(scope)
     try {
-      return await this.#observed(scope, () => client.query(config) as Promise<unknown>)
+      return await client.query(config)
     } finally {
       client.release()
     }
-  }
-
-  /** A statement inside a scope is published as the others are. */
-  #observed<T>(scope: Scope, work: () => Promise<T>): Promise<T> {
-    return observe(this.core, (report) => {
-      report(scope.facts.routing)
-      return work()
-    })
   }
 
   async #end(): Promise<void> {
@@ -169,6 +162,13 @@ for (const name of ['totalCount', 'idleCount', 'waitingCount', 'expiredCount'] a
       return this.counts[name]
     },
   })
+}
+
+/** What a pool is told about one statement. */
+export interface ServeOptions extends CallOptions {
+  readonly asPool?: boolean
+  /** See `Statement`. */
+  readonly table?: string
 }
 
 type ConnectCallback = (

@@ -9,6 +9,7 @@ import type { CloseOptions } from './close.ts'
 import { within } from './context.ts'
 import { Core } from './core.ts'
 import type { EventSource } from './events.ts'
+import { observeScope } from './observe.ts'
 import { ReaderPool } from './reader-pool.ts'
 import { runSnapshot } from './snapshot.ts'
 import type { SnapshotOptions } from './snapshot.ts'
@@ -110,7 +111,9 @@ export class Cluster {
    * @throws DeadlineExceededError after `timeoutMs`
    */
   transaction<T>(fn: () => PromiseLike<T>, options: TransactionOptions = {}): Promise<T> {
-    return runTransaction(this.#core, fn, options)
+    return observeScope(this.#core, 'transaction', fn, (work) =>
+      runTransaction(this.#core, work, options),
+    )
   }
 
   /**
@@ -120,7 +123,9 @@ export class Cluster {
    * @throws ScopeNestingError for a write inside it
    */
   snapshot<T>(fn: () => PromiseLike<T>, options: SnapshotOptions = {}): Promise<T> {
-    return runSnapshot(this.#core, fn, options)
+    return observeScope(this.#core, 'snapshot', fn, (work) =>
+      runSnapshot(this.#core, work, options),
+    )
   }
 
   /**

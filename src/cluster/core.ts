@@ -5,6 +5,7 @@ import { ClusterClosedError, ConfigError, UnknownNodeError } from '../errors.ts'
 import { Node } from '../nodes/node.ts'
 import type { PoolOptions } from '../nodes/options.ts'
 import { createBalancer } from '../routing/balancers.ts'
+import { describeFailure } from '../routing/failures.ts'
 import { FallbackBudget } from '../routing/fallback-budget.ts'
 import { Router } from '../routing/router.ts'
 import { admit } from './admission.ts'
@@ -15,6 +16,7 @@ import type { ClusterEvents, EventSource, NodeEvent } from './events.ts'
 import { Failover } from './failover.ts'
 import { Freshness } from './freshness.ts'
 import type { Target } from './statement.ts'
+import { Telemetry } from './telemetry.ts'
 import { Topology } from './topology.ts'
 
 /** What the parts of a cluster share: its nodes, its rules, its events and whether it is open. */
@@ -29,6 +31,7 @@ export class Core {
   /** Reads of replicas that are behind, which the primary is serving now. */
   readonly fallback: FallbackBudget
   readonly events: EventSource = new EventEmitter<ClusterEvents>()
+  readonly telemetry: Telemetry
   state: 'open' | 'closing' | 'closed' = 'open'
 
   constructor(config: ClusterConfig, pool: PoolOptions) {
@@ -58,6 +61,7 @@ export class Core {
       Math.max(1, Math.floor(this.primary.config.pool * settings.fallbackShare)),
     )
     this.freshness = new Freshness(this.topology)
+    this.telemetry = new Telemetry(this)
     this.router = new Router(this.topology, createBalancer(settings.balancing))
     this.router.share = settings.replicaShare
   }
@@ -153,10 +157,4 @@ const STATES: Record<Node['health']['cause'], NodeEvent['state']> = {
   none: 'healthy',
   unreachable: 'quarantined',
   misconfigured: 'misconfigured',
-}
-
-/** A failure in one word that holds no secret: its code, else its class. */
-export const describeFailure = (error: Error | undefined): string => {
-  const { code } = (error ?? {}) as { code?: unknown }
-  return typeof code === 'string' ? code : (error?.name ?? 'unknown')
 }

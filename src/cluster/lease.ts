@@ -3,6 +3,7 @@ import type { PoolClient, QueryConfig, QueryResult } from 'pg'
 import { cancelRunning } from '../nodes/cancel.ts'
 import type { NodeClient } from '../nodes/client.ts'
 import type { Connections } from '../nodes/connections.ts'
+import type { Watch } from '../nodes/options.ts'
 import { isConnectionUsable } from '../routing/failures.ts'
 import type { Deadline } from './deadline.ts'
 
@@ -26,6 +27,12 @@ export class Lease {
       return acquired
     })
     return new Lease(await deadline.race(client, () => (late = true)))
+  }
+
+  /** Hands the connection out to statements of the borrower's own, each of which `watch` is told of. */
+  lend(watch: Watch): PoolClient {
+    ;(this.client as unknown as NodeClient).watch = watch
+    return this.client
   }
 
   /** Runs one statement; at the deadline it is cancelled on the server and the connection destroyed. */

@@ -1,14 +1,16 @@
-import type { PoolClient, QueryConfig, QueryResultRow } from 'pg'
+import type { PoolClient, QueryConfig, QueryResult, QueryResultRow } from 'pg'
 import { ClusterPool, toConfig } from './cluster-pool.ts'
+import type { ServeOptions } from './cluster-pool.ts'
 import { currentScope, innermostIn } from './context.ts'
 import type { Core } from './core.ts'
 import { fetchPages } from './cursor.ts'
 import { Deadline } from './deadline.ts'
+import { observe, watchStatements } from './observe.ts'
 import { ScopedClient } from './scoped-client.ts'
 import type { Scope } from './scope.ts'
 import { serveRead } from './serve-read.ts'
 import { PAGES } from './statement.ts'
-import type { CallOptions, RoutedResult, Statement } from './statement.ts'
+import type { CallOptions, RoutedResult, Routing, Statement } from './statement.ts'
 
 /** `cluster.reader`: each statement goes to the next replica; a client that is taken stays on one. */
 export class ReaderPool extends ClusterPool {
@@ -36,15 +38,17 @@ export class ReaderPool extends ClusterPool {
       const limit = new Deadline(options)
       const read = (config: QueryConfig): Promise<RoutedResult> =>
         innermostIn(this.core, scope).read(config, { deadline: limit, keep: true })
-      yield* fetchPages(read, statement, pageSize)
+      yield* fetchPages(this.#observed(statement, scope.facts.routing, read), statement, pageSize)
       return
     }
-    const { lease, deadline } = await serveRead(this.core, options, async (attempt) => {
-      await attempt.lease.query({ text: 'BEGIN READ ONLY' }, attempt.deadline)
+    const begin = { ...options, text: 'BEGIN READ ONLY' }
+    const { lease, deadline, routing } = await serveRead(this.core, begin, async (attempt) => {
+      await attempt.lease.query({ text: begin.text }, attempt.deadline)
       return attempt
     })
+    const read = (config: QueryConfig): Promise<QueryResult> => lease.query(config, deadline)
     try {
-      yield* fetchPages((config) => lease.query(config, deadline), statement, pageSize)
+      yield* fetchPages(this.#observed(statement, routing, read), statement, pageSize)
     } catch (error) {
       lease.discard(error)
       throw error
@@ -54,17 +58,32 @@ export class ReaderPool extends ClusterPool {
     }
   }
 
+  /** Each statement of a stream is observed by itself: between two of them the caller is at work. */
+  #observed<Result>(
+    { table }: Statement,
+    routing: Routing,
+    send: (config: QueryConfig) => Promise<Result>,
+  ): (config: QueryConfig) => Promise<Result> {
+    return (config) =>
+      observe(this.core, { text: config.text, table }, (report) => {
+        report.routed(routing)
+        return send(config)
+      })
+  }
+
   protected override async lend(): Promise<PoolClient> {
-    return serveRead(this.core, { silent: true }, async ({ lease }) => lease.client)
+    return serveRead(this.core, { silent: true }, async ({ lease, routing }) =>
+      lease.lend(watchStatements(this.core, routing)),
+    )
   }
 
   protected override serve(
     config: QueryConfig,
-    { asPool = false, ...options }: CallOptions & { asPool?: boolean },
+    { asPool = false, ...options }: ServeOptions,
   ): Promise<RoutedResult> {
     return serveRead(
       this.core,
-      { ...options, discardOnError: asPool },
+      { ...options, text: config.text, discardOnError: asPool },
       async ({ lease, routing, deadline }) => {
         const result = await lease.query(config, deadline)
         lease.release()

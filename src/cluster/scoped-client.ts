@@ -12,6 +12,7 @@ import { hasControl, refusedOnReader } from '../sql/read-guard.ts'
 import { firstWord, scanStatements } from '../sql/scan.ts'
 import { innermostIn } from './context.ts'
 import type { Core } from './core.ts'
+import { observe } from './observe.ts'
 import { isDeclarable, isPortal, submitPortal } from './portal.ts'
 import { emptyResult, settleCallback } from './query-forms.ts'
 import type { Nested, Scope } from './scope.ts'
@@ -60,7 +61,10 @@ export class ScopedClient extends EventEmitter {
       return submittable
     }
     const { config, callback } = call
-    const result = this.#enqueue(() => this.#run(config))
+    const result = observe(this.#core, { text: config.text }, (report) => {
+      report.routed(this.#home.facts.routing)
+      return this.#enqueue(() => this.#run(config))
+    })
     if (callback === undefined) return result
     settleCallback(result, callback)
     return undefined

@@ -1,16 +1,16 @@
 import { ClusterClosedError, ConfigError, NoReplicaAvailableError } from '../errors.ts'
 import type { NodeProblem } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
-import { classifyFailure, isCheckoutTimeout } from '../routing/failures.ts'
+import { classifyFailure, describeFailure, isCheckoutTimeout } from '../routing/failures.ts'
 import { isAlive } from './ask-node.ts'
-import { describeFailure } from './core.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
 import { Lease } from './lease.ts'
-import { observe } from './observe.ts'
+import { observe, UNOBSERVED } from './observe.ts'
 import type { Report } from './observe.ts'
 import { planRead } from './plan-read.ts'
 import type { CallOptions, Routing } from './statement.ts'
+import type { ObservedStatement } from './telemetry.ts'
 
 /** One attempt at a read, on a connection that the attempt must give back when it succeeds. */
 export interface Attempt {
@@ -20,7 +20,7 @@ export interface Attempt {
 }
 
 /** How reads go about failures. */
-export interface ReadOptions extends CallOptions {
+export interface ReadOptions extends CallOptions, ObservedStatement {
   /** Destroys the connection after any error, as `pg.Pool#query` does, instead of a broken one only. */
   readonly discardOnError?: boolean
   /** Publishes no `query` event: what is served is a connection, not a statement. */
@@ -51,7 +51,7 @@ export const serveRead = <T>(
       const plan = planned instanceof Promise ? await planned : planned
       if (plan === undefined) throw exhausted(problems, lastError)
       const { node, routing } = plan
-      report(routing, plan.shadow?.name)
+      report.routed(routing, plan.shadow?.name)
       try {
         const result = await attempt(node, routing, deadline, options, run)
         node.succeeded()
@@ -68,13 +68,15 @@ export const serveRead = <T>(
         tried.add(node)
         await core.consistency.lost(node)
         if (failure === 'node') core.failover.suspect(node, error)
-        problems.push({ node: node.name, problem: describeFailure(error as Error) })
+        const problem = describeFailure(error as Error)
+        report.failed(node.name, problem)
+        problems.push({ node: node.name, problem })
       } finally {
         plan.done()
       }
     }
   }
-  return options.silent ? work(() => {}) : observe(core, work)
+  return options.silent ? work(UNOBSERVED) : observe(core, options, work)
 }
 
 const attempt = async <T>(

@@ -16,15 +16,16 @@ import { Lease } from './lease.ts'
 import { observe } from './observe.ts'
 import type { Report } from './observe.ts'
 import type { CallOptions, RoutedResult, Routing } from './statement.ts'
+import type { ObservedStatement } from './telemetry.ts'
 
 /** How writes go about failures. */
-export interface WriteOptions extends CallOptions {
+export interface WriteOptions extends CallOptions, Pick<ObservedStatement, 'table'> {
   /** As `pg.Pool#query` does: the connection is destroyed after any error, and PostgreSQL's errors pass unchanged. */
   readonly asPool?: boolean
 }
 
 /** The record of a statement that went to the primary because it writes. */
-const writeRouting = ({ name }: Node): Routing => ({
+export const writeRouting = ({ name }: Node): Routing => ({
   node: name,
   role: 'primary',
   reason: 'write',
@@ -91,8 +92,9 @@ export const serveWrite = (
 ): Promise<RoutedResult> => {
   core.assertOpen()
   const deadline = new Deadline(options)
-  return observe(core, async (report) => {
-    report(writeRouting(core.primary))
+  const { text } = config
+  return observe(core, { text, table: options.table }, async (report) => {
+    report.routed(writeRouting(core.primary))
     try {
       return await writeOnce(core, config, options, deadline, report)
     } catch (error) {
@@ -103,6 +105,7 @@ export const serveWrite = (
       const found = await core.failover.find(deadline, { limitMs, patient: false })
       // The application's own READ ONLY; or a text that may have committed something before.
       if (found === primary || hasControl(config.text)) throw error
+      report.failed(primary.name, READ_ONLY_SQL_TRANSACTION)
       return writeOnce(core, config, options, deadline, report)
     }
   })
@@ -117,7 +120,7 @@ const writeOnce = async (
 ): Promise<RoutedResult> => {
   const { lease, node } = await leaseWriter(core, deadline)
   const routing = writeRouting(node)
-  report(routing)
+  report.routed(routing)
   const write = lease.client.query(config)
   try {
     const result = await deadline.race(write, () => {})

@@ -18,6 +18,8 @@ export interface Statement {
   readonly values?: readonly unknown[]
   /** Sent as a prepared statement of this name where the node allows it. */
   readonly name?: string
+  /** The table that it is about: of a text without any value in it, so that it can be shown. */
+  readonly table?: string
 }
 
 /** Where reads may go: a node's name, a tag, or one of the two roles. */

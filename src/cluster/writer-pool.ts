@@ -1,12 +1,14 @@
 import type { PoolClient, QueryConfig } from 'pg'
 import { ScopeNestingError } from '../errors.ts'
 import { ClusterPool, toConfig } from './cluster-pool.ts'
+import type { ServeOptions } from './cluster-pool.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
 import { ScopedClient } from './scoped-client.ts'
 import type { Scope } from './scope.ts'
-import { leaseWriter, serveWrite } from './serve-write.ts'
-import type { CallOptions, RoutedResult, Statement } from './statement.ts'
+import { watchStatements } from './observe.ts'
+import { leaseWriter, serveWrite, writeRouting } from './serve-write.ts'
+import type { RoutedResult, Statement } from './statement.ts'
 
 /** `cluster.writer`: everything goes to the primary. */
 export class WriterPool extends ClusterPool {
@@ -25,13 +27,11 @@ export class WriterPool extends ClusterPool {
   }
 
   protected override async lend(): Promise<PoolClient> {
-    return (await leaseWriter(this.core, new Deadline({}))).lease.client
+    const { lease, node } = await leaseWriter(this.core, new Deadline({}))
+    return lease.lend(watchStatements(this.core, writeRouting(node)))
   }
 
-  protected override serve(
-    config: QueryConfig,
-    options: CallOptions & { asPool?: boolean },
-  ): Promise<RoutedResult> {
+  protected override serve(config: QueryConfig, options: ServeOptions): Promise<RoutedResult> {
     return serveWrite(this.core, config, options)
   }
 

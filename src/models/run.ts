@@ -13,6 +13,7 @@ import { columnsOf, type TableColumns } from './columns.ts'
 import { isStalePlan, sqlStateOf, translate } from './errors.ts'
 import { preparedName, renewNames } from './prepared.ts'
 import type { ReadState } from './read-state.ts'
+import { tableOf } from './table.ts'
 import type { Model } from './types.ts'
 import type { Parameters } from './values.ts'
 
@@ -26,7 +27,9 @@ export interface Compiled {
   readonly prepare?: boolean
 }
 
-const statementOf = ({ text, values }: Compiled): Statement => ({ text, values })
+/** Where every value has its column, all of the text is ours and holds none. */
+const statementOf = ({ text, values, columns }: Compiled, model: Model): Statement =>
+  columns === undefined ? { text, values } : { text, values, table: tableOf(model).name }
 
 /** A statement made of a model's own calls, with no SQL from outside. */
 export const compiled = (
@@ -72,7 +75,7 @@ export class Call {
 
   /** Sends one statement. */
   async run<Row extends QueryResultRow>(wanted: Compiled): Promise<RoutedResult<Row>> {
-    const statement = statementOf(wanted)
+    const statement = statementOf(wanted, this.model)
     const name = wanted.prepare === true ? preparedName(wanted.text) : undefined
     try {
       if (name === undefined) return await this.#send<Row>(statement)
@@ -99,7 +102,10 @@ export class Call {
     pageSize: number,
   ): AsyncGenerator<Row[], void, undefined> {
     try {
-      yield* this.cluster.reader[PAGES]<Row>(statementOf(wanted), { ...this.#left(), pageSize })
+      yield* this.cluster.reader[PAGES]<Row>(statementOf(wanted, this.model), {
+        ...this.#left(),
+        pageSize,
+      })
     } catch (error) {
       throw translate(error, this.model, wanted.columns)
     }

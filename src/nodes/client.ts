@@ -5,7 +5,7 @@ import { StrictReadModelError } from '../errors.ts'
 import type { NodeConfig } from '../config/types.ts'
 import { hasControl, refusedOnReader } from '../sql/read-guard.ts'
 import { firstWord } from '../sql/scan.ts'
-import type { NodeClientConfig, Purpose } from './options.ts'
+import type { NodeClientConfig, Purpose, Watch } from './options.ts'
 import { bindToCaller, readQueryArguments } from './query-arguments.ts'
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
 import type { Questioned } from './state.ts'
@@ -19,6 +19,8 @@ export const plainQuery = (client: pg.Client, ...args: unknown[]): void => {
 export class NodeClient extends pg.Client {
   readonly node: NodeConfig
   readonly purpose: Purpose
+  /** While the connection is lent to somebody whose statements are to be published. */
+  watch: Watch | undefined
 
   constructor(config: NodeClientConfig) {
     super(config)
@@ -50,11 +52,11 @@ export class NodeClient extends pg.Client {
     // Without its name a statement is parsed anew each time, which any pooler can follow.
     if (!this.node.preparedStatements) delete config.name
     if (callback !== undefined) {
-      this.send(config, AsyncResource.bind(callback))
+      this.#sendWatched(config, AsyncResource.bind(callback))
       return undefined as never
     }
     return new Promise((resolve, reject) => {
-      this.send(config, (error, result) => (error ? reject(error) : resolve(result)))
+      this.#sendWatched(config, (error, result) => (error ? reject(error) : resolve(result)))
     }).catch((error: Error) => {
       // As pg does: the stack of the socket's event is of no use to anybody.
       Error.captureStackTrace(error)
@@ -72,6 +74,21 @@ export class NodeClient extends pg.Client {
           )
         }),
     }
+  }
+
+  #sendWatched(config: QueryConfig, callback: QueryCallback): void {
+    if (this.watch === undefined) {
+      this.send(config, callback)
+      return
+    }
+    this.watch(config.text, (ended) => {
+      if (ended === undefined) this.send(config, callback)
+      else
+        this.send(config, (error, result) => {
+          ended(error ?? undefined)
+          callback(error, result)
+        })
+    })
   }
 
   protected send(config: QueryConfig, callback: QueryCallback): void {

@@ -160,6 +160,9 @@ export class PooledConnections extends EventEmitter implements Connections {
         if (event !== 'error' || this.listenerCount('error') > 0) this.emit(event, ...args)
       })
     }
+    pool.on('release', (_error, client) => {
+      ;(client as unknown as NodeClient).watch = undefined
+    })
     return (this.#pool = pool)
   }
 }

@@ -9,6 +9,15 @@ import type { NodeConfig, SslConfig } from '../config/types.ts'
  */
 export type Purpose = 'read' | 'write' | 'control'
 
+/**
+ * Is told of a statement that is about to be sent on a connection, and sends it. `ended`, when there is
+ * one, is to be called with what it failed with, or nothing.
+ */
+export type Watch = (
+  text: string | undefined,
+  send: (ended: ((error: Error | undefined) => void) | undefined) => void,
+) => void
+
 /** The options of `pg.Pool` that a cluster passes on to every node's connections. */
 export type PoolOptions = Pick<
   PoolConfig,

@@ -106,3 +106,9 @@ export const IN_FAILED_TRANSACTION = '25P02'
 /** The SQLSTATE of an error of the server. */
 export const sqlStateOf = (error: unknown): string | undefined =>
   error instanceof pg.DatabaseError ? error.code : undefined
+
+/** A failure in one word that holds no secret: its code, else its class. */
+export const describeFailure = (error: Error | undefined): string => {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : (error?.name ?? 'unknown')
+}

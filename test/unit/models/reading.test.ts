@@ -88,7 +88,7 @@ test('no read says of itself that it cannot write: the server decides', async ()
   await PostQuery.query((qb) => qb.where('id', 1))
   await PostQuery.sql`select ${1}`
   expect(new Set(cluster.sent.flatMap(({ statement }) => Object.keys(statement)))).toEqual(
-    new Set(['text', 'values']),
+    new Set(['text', 'values', 'table']),
   )
   expect(cluster.sent.at(-1)?.statement).toEqual({ text: 'select $1', values: [1] })
 })
