@@ -2,9 +2,15 @@
  * Every error that the library itself raises. One root, one stable `code` a class, the facts as
  * properties, the remedy in the sentence. PostgreSQL's own errors pass through the pools as `pg`
  * gives them; models translate the ones that a caller wants to tell apart.
+ *
+ * `@outcome` (what happened to the statement), `@repeat` (whether it is safe) and `@remedy` make
+ * docs/errors.md: `npm run docs:errors`.
  */
 
 import { inspect } from 'node:util'
+// The names of exports are the only ones that minifiers keep, and only an import tells them.
+// oxlint-disable-next-line import/no-self-import, import/no-cycle
+import * as classes from './errors.ts'
 
 const BRAND = Symbol.for('segregato.error')
 
@@ -20,9 +26,9 @@ export abstract class SegregatoError extends Error {
     if ('cause' in this) Object.defineProperty(this, 'cause', { enumerable: false })
   }
 
-  /** The name of the class, such as `'ConfigError'`. */
+  /** The name of the class, such as `'ConfigError'`; also in code that was minified. */
   override get name(): string {
-    return this.constructor.name
+    return exportedName(this.constructor) ?? this.constructor.name
   }
 
   /** True for errors of this library, also for those of another installed copy of it. */
@@ -32,6 +38,9 @@ export abstract class SegregatoError extends Error {
     return Function.prototype[Symbol.hasInstance].call(this, value)
   }
 }
+
+const exportedName = (wanted: unknown): string | undefined =>
+  Object.entries(classes).find(([, value]) => value === wanted)?.[0]
 
 /** One mistake in the configuration. */
 export interface ConfigIssue {
@@ -47,7 +56,15 @@ export interface ConfigIssue {
   readonly column?: number
 }
 
-/** The configuration cannot be used. All mistakes are listed at once. */
+/**
+ * The configuration cannot be used. All mistakes are listed at once.
+ *
+ * @outcome Nothing was sent: the library does not start with it, or every replica refuses its
+ *   connections.
+ * @repeat No: it fails in the same way until the configuration or the server is changed.
+ * @remedy Correct what `issues` lists, with file, line and column. `npx segregato explain-config`
+ *   shows where each value comes from.
+ */
 export class ConfigError extends SegregatoError {
   readonly code = 'SEGREGATO_CONFIG'
   /** Every mistake that was found, in the order of the configuration. */
@@ -66,12 +83,28 @@ const describeIssue = ({ message, path, file, line, column }: ConfigIssue): stri
   return head === '' ? message : `${head}: ${message}`
 }
 
-/** A value given to the library is not usable: an `undefined` in a condition, an empty condition, a bad name. */
+/**
+ * A value given to the library is not usable: an `undefined` in a condition, an empty condition, a bad
+ * name.
+ *
+ * @outcome Nothing was sent, or PostgreSQL refused the statement because of a name that it does not
+ *   know.
+ * @repeat No: the same call fails again.
+ * @remedy Correct the call; the message names the argument and what it must be.
+ */
 export class InvalidArgumentError extends SegregatoError {
   readonly code = 'SEGREGATO_INVALID_ARGUMENT'
 }
 
-/** A read model, or `cluster.reader`, was asked to write. Nothing was changed. */
+/**
+ * A read model, or `cluster.reader`, was asked to write. Nothing was changed.
+ *
+ * @outcome Certainly not done, wherever it was refused: by the model, before sending, or by the server
+ *   (`sqlState`).
+ * @repeat No: reads never write.
+ * @remedy Use a write model or `cluster.writer`. For a function that writes, too: `SELECT` alone does
+ *   not make it a read.
+ */
 export class StrictReadModelError extends SegregatoError {
   readonly code = 'SEGREGATO_STRICT_READ'
   /** The refused method or SQL command. */
@@ -86,7 +119,13 @@ export class StrictReadModelError extends SegregatoError {
   }
 }
 
-/** A write model was asked to read. Nothing was sent. */
+/**
+ * A write model was asked to read. Nothing was sent.
+ *
+ * @outcome Nothing was sent.
+ * @repeat No: write models never read.
+ * @remedy Use a read model. To read what was just written, `create` and `update` return it.
+ */
 export class StrictWriteModelError extends SegregatoError {
   readonly code = 'SEGREGATO_STRICT_WRITE'
   /** The refused method. */
@@ -98,7 +137,13 @@ export class StrictWriteModelError extends SegregatoError {
   }
 }
 
-/** The cluster was closed, or is closing. */
+/**
+ * The cluster was closed, or is closing.
+ *
+ * @outcome Nothing was sent. A read that `close()` interrupted returned nothing.
+ * @repeat Yes, on a cluster that is open.
+ * @remedy Close the cluster only after the last piece of work, or open another one with `connect()`.
+ */
 export class ClusterClosedError extends SegregatoError {
   readonly code = 'SEGREGATO_CLUSTER_CLOSED'
 
@@ -107,7 +152,14 @@ export class ClusterClosedError extends SegregatoError {
   }
 }
 
-/** The default cluster is there already, opened by the models themselves. */
+/**
+ * The default cluster is there already, opened by the models themselves.
+ *
+ * @outcome Nothing was sent; no second cluster was opened.
+ * @repeat No: the default cluster stays until it is closed.
+ * @remedy Call `connect()` before models are first used, bind models with `static cluster`, or close
+ *   the default cluster.
+ */
 export class DefaultClusterError extends SegregatoError {
   readonly code = 'SEGREGATO_DEFAULT_CLUSTER'
 
@@ -127,7 +179,14 @@ export interface NodeProblem {
   readonly problem: string
 }
 
-/** `cluster.verify()` found servers that are not what the configuration says. */
+/**
+ * `cluster.verify()` found servers that are not what the configuration says.
+ *
+ * @outcome Nothing was changed; the servers were only asked.
+ * @repeat Yes, when the servers have been looked at.
+ * @remedy Look at what `problems` says of each node. `npx segregato check` asks more and says what to
+ *   do.
+ */
 export class ClusterVerificationError extends SegregatoError {
   readonly code = 'SEGREGATO_VERIFICATION'
   /** Every node that is wrong. */
@@ -139,7 +198,13 @@ export class ClusterVerificationError extends SegregatoError {
   }
 }
 
-/** No node has the name or the tag that was asked for. */
+/**
+ * No node has the name or the tag that was asked for.
+ *
+ * @outcome Nothing was sent.
+ * @repeat No: the same call fails again.
+ * @remedy Use a name or a tag of the configuration; the message lists them.
+ */
 export class UnknownNodeError extends SegregatoError {
   readonly code = 'SEGREGATO_UNKNOWN_NODE'
   /** The name that was asked for. */
@@ -151,7 +216,14 @@ export class UnknownNodeError extends SegregatoError {
   }
 }
 
-/** No node may or can serve this read. Nothing was returned, the read may be repeated. */
+/**
+ * No node may or can serve this read. Nothing was returned, the read may be repeated.
+ *
+ * @outcome Nothing was returned to the caller.
+ * @repeat Yes: it was a read. At once it will mostly fail again; the nodes are tried anew within the
+ *   quarantine, 30 s at most.
+ * @remedy Look at `nodes` for the reason of each. Where `using()` narrowed the choice, allow more.
+ */
 export class NoReplicaAvailableError extends SegregatoError {
   readonly code = 'SEGREGATO_NO_REPLICA'
   /** The nodes that were tried or left out, each with the reason. */
@@ -167,7 +239,15 @@ export class NoReplicaAvailableError extends SegregatoError {
   }
 }
 
-/** No server accepts writes now. Nothing was sent, the write may be repeated. */
+/**
+ * No server accepts writes now. Nothing was sent, the write may be repeated.
+ *
+ * @outcome Certainly not done: it waited for a primary as long as its time allowed, and was not sent,
+ *   or refused by a server that is not the primary any more.
+ * @repeat Yes, when there is a primary again.
+ * @remedy Look at `nodes` for what each server said, and at what promotes servers; docs/operations.md
+ *   has a run-book. Give writes more `timeoutMs` to outlast a failover.
+ */
 export class NoPrimaryError extends SegregatoError {
   readonly code = 'SEGREGATO_NO_PRIMARY'
   /** Every node, with what it said last. */
@@ -187,7 +267,16 @@ export class NoPrimaryError extends SegregatoError {
   }
 }
 
-/** Several servers accept writes, and nothing says which is right: writes are stopped. Nothing was sent. */
+/**
+ * Several servers accept writes, and nothing says which is right: writes are stopped. Nothing was
+ * sent.
+ *
+ * @outcome Certainly not done: it was not sent, or refused by a server that is not the primary any
+ *   more.
+ * @repeat Yes, when one of the servers has been stopped.
+ * @remedy Stop the server of `nodes` whose history is over, or make it a replica of the other;
+ *   docs/operations.md has a run-book. Processes find out by themselves, nothing is to be restarted.
+ */
 export class SplitBrainError extends SegregatoError {
   readonly code = 'SEGREGATO_SPLIT_BRAIN'
   /** The servers that accept writes. */
@@ -203,7 +292,16 @@ export class SplitBrainError extends SegregatoError {
   }
 }
 
-/** The connection was lost, or the time was over, after a write had been sent: it may have been applied or not. Never repeated by the library. */
+/**
+ * The connection was lost, or the time was over, after a write had been sent: it may have been applied
+ * or not. Never repeated by the library.
+ *
+ * @outcome **Unknown**: it may have been applied, wholly, or not at all. Of a transaction all or
+ *   nothing was.
+ * @repeat Not without looking: a repeated write may be applied twice. The library never does it.
+ * @remedy Read by a unique key that the write carries, on the primary, then decide. A write that is
+ *   made to be repeated (`ON CONFLICT DO NOTHING`, a key of the caller's) can simply be repeated.
+ */
 export class WriteOutcomeUnknownError extends SegregatoError {
   readonly code = 'SEGREGATO_WRITE_OUTCOME_UNKNOWN'
   /** The node that the write was sent to. */
@@ -219,7 +317,15 @@ export class WriteOutcomeUnknownError extends SegregatoError {
   }
 }
 
-/** No replica shows yet what the session has written or seen, and the primary's share for such reads is spent. The read may be repeated. */
+/**
+ * No replica shows yet what the session has written or seen, and the primary's share for such reads is
+ * spent. The read may be repeated.
+ *
+ * @outcome Nothing was returned to the caller.
+ * @repeat Yes: it was a read.
+ * @remedy Repeat it, raise `wait_timeout_ms` or `fallback_share`, or read with `consistency:
+ *   'eventual'` where old data will do. All replicas far behind: see docs/operations.md.
+ */
 export class StaleReplicasError extends SegregatoError {
   readonly code = 'SEGREGATO_STALE_REPLICAS'
   /** The replicas that were waited for. */
@@ -238,7 +344,16 @@ export class StaleReplicasError extends SegregatoError {
   }
 }
 
-/** A call did not end within its time. A write that may have been applied is a {@link WriteOutcomeUnknownError} instead. */
+/**
+ * A call did not end within its time. A write that may have been applied is a {@link
+ * WriteOutcomeUnknownError} instead.
+ *
+ * @outcome Certainly not done: what was running was cancelled, and a transaction was rolled back. A
+ *   write of which that is not certain is a `WriteOutcomeUnknownError`.
+ * @repeat Yes, but a statement that is too slow stays too slow.
+ * @remedy Raise `timeoutMs`, or find out what the time went into: `cluster.status()` shows waiting
+ *   calls, the span or the `query` event what was waited for.
+ */
 export class DeadlineExceededError extends SegregatoError {
   readonly code = 'SEGREGATO_DEADLINE_EXCEEDED'
   /** The time that was given to the call, in milliseconds. */
@@ -253,7 +368,14 @@ export class DeadlineExceededError extends SegregatoError {
   }
 }
 
-/** Work went on after its `transaction()` or `snapshot()` had ended. Nothing was sent. */
+/**
+ * Work went on after its `transaction()` or `snapshot()` had ended. Nothing was sent.
+ *
+ * @outcome Nothing was sent.
+ * @repeat Yes, outside the scope or in a new one.
+ * @remedy Await everything inside the scope's function; look for a promise that is not awaited, a
+ *   stream or a timer.
+ */
 export class ScopeEndedError extends SegregatoError {
   readonly code = 'SEGREGATO_SCOPE_ENDED'
   /** What had ended: `'transaction'` or `'snapshot'`. */
@@ -267,7 +389,13 @@ export class ScopeEndedError extends SegregatoError {
   }
 }
 
-/** A scope was opened where it cannot be, such as a transaction inside a snapshot. */
+/**
+ * A scope was opened where it cannot be, such as a transaction inside a snapshot.
+ *
+ * @outcome Nothing was sent.
+ * @repeat No: the same nesting fails again.
+ * @remedy Do what the message says; docs/architecture.md has a table of what may nest in what.
+ */
 export class ScopeNestingError extends SegregatoError {
   readonly code = 'SEGREGATO_SCOPE_NESTING'
   /** What was to be opened, such as `'transaction()'`. */
@@ -282,7 +410,14 @@ export class ScopeNestingError extends SegregatoError {
   }
 }
 
-/** A statement waited too long behind a BEGIN that a pool client inside the same transaction left open. */
+/**
+ * A statement waited too long behind a BEGIN that a pool client inside the same transaction left open.
+ *
+ * @outcome Nothing was sent.
+ * @repeat Yes, when the other client has ended its transaction.
+ * @remedy Send the statement through the client that opened the `BEGIN`, commit that first, or nest
+ *   with `cluster.transaction()`.
+ */
 export class ScopeBusyError extends SegregatoError {
   readonly code = 'SEGREGATO_SCOPE_BUSY'
   /** How long the statement waited, in milliseconds. */
@@ -297,7 +432,15 @@ export class ScopeBusyError extends SegregatoError {
   }
 }
 
-/** COMMIT rolled the transaction back: a statement of it had failed and its error was not passed on. Nothing was changed. */
+/**
+ * COMMIT rolled the transaction back: a statement of it had failed and its error was not passed on.
+ * Nothing was changed.
+ *
+ * @outcome Certainly not done: PostgreSQL rolled the whole transaction back.
+ * @repeat Yes: the whole transaction.
+ * @remedy Let errors of statements pass out of the function, or put a statement that may fail into a
+ *   nested `transaction()`.
+ */
 export class TransactionRolledBackError extends SegregatoError {
   readonly code = 'SEGREGATO_TRANSACTION_ROLLED_BACK'
 
@@ -317,7 +460,13 @@ export interface ValidationIssue {
   readonly path: readonly PropertyKey[]
 }
 
-/** The input does not fit the model's schema. Nothing was sent. */
+/**
+ * The input does not fit the model's schema. Nothing was sent.
+ *
+ * @outcome Nothing was sent.
+ * @repeat No: the same input fails again.
+ * @remedy Show `issues` to whoever made the input: each has a path and the schema's words.
+ */
 export class ValidationError extends SegregatoError {
   readonly code = 'SEGREGATO_VALIDATION'
   /** The name of the model's class. */
@@ -335,7 +484,13 @@ export class ValidationError extends SegregatoError {
   }
 }
 
-/** No row has this key. */
+/**
+ * No row has this key.
+ *
+ * @outcome Nothing was changed; no row was returned.
+ * @repeat Yes, where the row may still come. A session that has written it sees it.
+ * @remedy Use `findBy` or `first`, which give `null`, where a missing row is no mistake.
+ */
 export class RecordNotFoundError extends SegregatoError {
   readonly code = 'SEGREGATO_RECORD_NOT_FOUND'
   /** The name of the model's class. */
@@ -393,32 +548,70 @@ export abstract class DatabaseViolationError extends SegregatoError implements V
   }
 }
 
-/** A row with this unique key is there already (SQLSTATE 23505). Nothing was changed. */
+/**
+ * A row with this unique key is there already (SQLSTATE 23505). Nothing was changed.
+ *
+ * @outcome Certainly not done.
+ * @repeat No, unless the other row goes. Inside a transaction everything fails from here on, unless
+ *   the statement was in a nested one.
+ * @remedy Choose another value, or use `upsert`.
+ */
 export class UniqueViolationError extends DatabaseViolationError {
   readonly code = 'SEGREGATO_UNIQUE_VIOLATION'
 }
 
-/** A referenced row is missing, or a row is still referenced (SQLSTATE 23503). Nothing was changed. */
+/**
+ * A referenced row is missing, or a row is still referenced (SQLSTATE 23503). Nothing was changed.
+ *
+ * @outcome Certainly not done.
+ * @repeat No, unless the other row comes or goes. A transaction around it has failed, too.
+ * @remedy Write the row that is referred to first, or remove those that refer to this one.
+ */
 export class ForeignKeyViolationError extends DatabaseViolationError {
   readonly code = 'SEGREGATO_FOREIGN_KEY_VIOLATION'
 }
 
-/** A column that must have a value got none (SQLSTATE 23502). Nothing was changed. */
+/**
+ * A column that must have a value got none (SQLSTATE 23502). Nothing was changed.
+ *
+ * @outcome Certainly not done.
+ * @repeat No: the same values fail again. A transaction around it has failed, too.
+ * @remedy Give the column that `column` names a value, or give it a default in the database.
+ */
 export class NotNullViolationError extends DatabaseViolationError {
   readonly code = 'SEGREGATO_NOT_NULL_VIOLATION'
 }
 
-/** A check of the table or domain refused the row (SQLSTATE 23514). Nothing was changed. */
+/**
+ * A check of the table or domain refused the row (SQLSTATE 23514). Nothing was changed.
+ *
+ * @outcome Certainly not done.
+ * @repeat No: the same values fail again. A transaction around it has failed, too.
+ * @remedy Change the value so that it passes the constraint that `constraint` names.
+ */
 export class CheckViolationError extends DatabaseViolationError {
   readonly code = 'SEGREGATO_CHECK_VIOLATION'
 }
 
-/** SQLSTATE class 22: a value that its type cannot hold, such as an id that is no uuid. */
+/**
+ * SQLSTATE class 22: a value that its type cannot hold, such as an id that is no uuid.
+ *
+ * @outcome Certainly not done; of a read nothing was returned.
+ * @repeat No: the same value fails again. A transaction around it has failed, too.
+ * @remedy Convert the value before it is given; `column` names whose it is, where that is known.
+ */
 export class InvalidValueError extends DatabaseViolationError {
   readonly code = 'SEGREGATO_INVALID_VALUE'
 }
 
-/** The test cluster could not be started or steered. */
+/**
+ * The test cluster could not be started or steered.
+ *
+ * @outcome The servers were not started, or not changed.
+ * @repeat Yes, once the cause in the message is mended.
+ * @remedy Do what the message says; docs/replication.md and the README's section on the testing kit
+ *   say what is needed.
+ */
 export class TestClusterError extends SegregatoError {
   readonly code = 'SEGREGATO_TEST_CLUSTER'
 }
