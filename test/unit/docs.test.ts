@@ -84,8 +84,12 @@ test.each(configurations)('the configuration of %s loads, each environment of it
     .filter(([, map]) => 'master' in map || 'primary' in map)
     .map(([name]) => name)
   expect(environments).not.toEqual([])
-  for (const env of environments)
-    expect(loadConfig({ config: file, env })).toMatchObject({ environment: env })
+  for (const env of environments) {
+    const config = loadConfig({ config: file, env })
+    expect(config).toMatchObject({ environment: env })
+    // What only other keys refer to stands beside the environments: inside one it would be a replica.
+    expect(config.replicas.map(({ name }) => name)).not.toContain('default')
+  }
 })
 
 test.each([
