@@ -24,7 +24,7 @@ interface SpanPlan {
   readonly kind: SpanKind
   readonly attributes: Attributes
   /** Attributes of the span that measurements do not have. */
-  readonly text?: Attributes
+  readonly text?: Attributes | undefined
   /** Whether its duration is one of `db.client.operation.duration`. */
   readonly isMeasured: boolean
 }
@@ -50,7 +50,7 @@ export class Telemetry {
     const attributes = { ...this.#database(), ...describe(statement) }
     const name = attributes['db.query.summary'] ?? attributes['db.namespace']
     // Only what a model compiled is sure to hold no value.
-    const text = statement.table === undefined ? {} : { 'db.query.text': statement.text }
+    const text = statement.table === undefined ? undefined : { 'db.query.text': statement.text }
     return this.#spanned({ name, kind: CLIENT, attributes, text, isMeasured: true }, fn)
   }
 
@@ -76,7 +76,8 @@ export class Telemetry {
       fn(new Operation(this.#source, { span, metrics, attributes, isMeasured }))
     const { tracer } = this.#providers
     if (tracer === undefined) return open(undefined)
-    return tracer.startActiveSpan(name, { kind, attributes: { ...attributes, ...text } }, open)
+    const all = text === undefined ? attributes : { ...attributes, ...text }
+    return tracer.startActiveSpan(name, { kind, attributes: all }, open)
   }
 
   #openMetrics(): Metrics | undefined {
@@ -100,8 +101,9 @@ export class Operation {
   readonly #span: Span | undefined
   readonly #metrics: Metrics | undefined
   readonly #isMeasured: boolean
-  /** What spans and measurements have in common; few different values. */
+  /** What spans and measurements have in common, here and in `#where`; few different values. */
   readonly #attributes: Attributes
+  #where: Attributes = {}
   #failed: Attributes | undefined
 
   constructor(
@@ -116,26 +118,25 @@ export class Operation {
     this.#source = source
     this.#span = parts.span
     this.#metrics = parts.metrics
-    this.#attributes = { ...parts.attributes }
+    this.#attributes = parts.attributes
     this.#isMeasured = parts.isMeasured
   }
 
   /** It goes to this node now. After a failed attempt that is a retry. */
   routed({ node, role, reason, lagMs, waitedMs }: Routing, shadow?: string): void {
     const config = this.#source.nodes.find(({ name }) => name === node)?.config
-    Object.assign(this.#attributes, {
+    const where: Attributes = {
       'server.address': config?.host,
       'server.port': config?.port,
       'segregato.node': node,
       'segregato.role': role,
       'segregato.reason': reason,
-    })
-    this.#span?.setAttributes({
-      ...this.#attributes,
-      'segregato.waited_ms': waitedMs,
-      ...(lagMs === undefined ? {} : { 'segregato.lag_ms': lagMs }),
-      ...(shadow === undefined ? {} : { 'segregato.shadow': shadow }),
-    })
+    }
+    this.#where = where
+    this.#span?.setAttributes(where)
+    this.#span?.setAttribute('segregato.waited_ms', waitedMs)
+    if (lagMs !== undefined) this.#span?.setAttribute('segregato.lag_ms', lagMs)
+    if (shadow !== undefined) this.#span?.setAttribute('segregato.shadow', shadow)
     if (this.#failed !== undefined) this.#metrics?.retries.add(1, this.#failed)
     this.#failed = undefined
   }
@@ -151,8 +152,9 @@ export class Operation {
     const outcome = error === undefined ? {} : describeError(error)
     if (error !== undefined) this.#span?.setStatus({ code: ERROR }).setAttributes(outcome)
     this.#span?.end()
-    if (this.#isMeasured)
-      this.#metrics?.duration.record(durationMs / 1_000, { ...this.#attributes, ...outcome })
+    if (!this.#isMeasured) return
+    const attributes = { ...this.#attributes, ...this.#where, ...outcome }
+    this.#metrics?.duration.record(durationMs / 1_000, attributes)
   }
 }
 
