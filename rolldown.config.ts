@@ -65,6 +65,7 @@ export default defineConfig({
   input: {
     index: 'src/index.ts',
     'testing/start-cluster': 'src/testing/start-cluster.ts',
+    'web/web': 'src/web/web.ts',
     'cli/segregato': 'src/cli/segregato.ts',
   },
   // Dependencies and Node.js itself.

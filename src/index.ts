@@ -12,7 +12,7 @@ export {
   type StaleEvent,
 } from './cluster/events.ts'
 export { type Isolation, ISOLATIONS } from './cluster/scope.ts'
-export type { SessionOptions } from './cluster/session.ts'
+export type { OpenSession, SessionOptions } from './cluster/session.ts'
 export type { Settings } from './cluster/settings.ts'
 export type { SnapshotOptions } from './cluster/snapshot.ts'
 export {

@@ -15,7 +15,7 @@ import { runSnapshot } from './snapshot.ts'
 import type { SnapshotOptions } from './snapshot.ts'
 import type { Executor, PageReader, RoutedPool, Target } from './statement.ts'
 import { checkTokenKeys, currentToken, runSession } from './session.ts'
-import type { SessionOptions } from './session.ts'
+import type { OpenSession, SessionOptions } from './session.ts'
 import { statusOf } from './status.ts'
 import type { ClusterStatus } from './status.ts'
 import { runTransaction } from './transaction.ts'
@@ -144,7 +144,10 @@ export class Cluster {
    * await cluster.session(() => PostQuery.all(), { token }) // in any process with the same tokenKeys
    * ```
    */
-  session<T>(fn: () => PromiseLike<T>, options: SessionOptions = {}): Promise<T> {
+  session<T>(
+    fn: (session: OpenSession) => PromiseLike<T>,
+    options: SessionOptions = {},
+  ): Promise<T> {
     return runSession(this.#core, this.#tokenKeys, fn, options)
   }
 

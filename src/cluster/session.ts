@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
+import type { Position } from '../nodes/position.ts'
 import { Session } from '../routing/session.ts'
 import { readToken, signToken } from '../routing/token.ts'
 import type { TokenKey } from '../routing/token.ts'
@@ -12,17 +13,47 @@ export interface SessionOptions {
   readonly token?: string | undefined
 }
 
+/**
+ * A session as its function gets it. It may be used where the session is not around the caller, such
+ * as in a callback of a server, and after the function has ended.
+ */
+export interface OpenSession {
+  /** Whether something was written in it. Known at once; no server is asked. */
+  readonly hasWritten: boolean
+  /** Whether something was read in it. Known at once; no server is asked. */
+  readonly hasRead: boolean
+  /**
+   * The session's token, when it has come further than the token it was opened with; `undefined` when
+   * it has not, or no position is known. Asks how far, unless that is known.
+   */
+  movedToken(): Promise<string | undefined>
+}
+
 /** Runs a function in a causal scope of its own: what it has written or seen, it never un-sees. */
 export const runSession = async <T>(
   core: Core,
   keys: readonly TokenKey[],
-  fn: () => PromiseLike<T>,
+  fn: (session: OpenSession) => PromiseLike<T>,
   { token }: SessionOptions,
 ): Promise<T> => {
   core.assertOpen()
   const session = new Session<Node>(true)
   if (token !== undefined) await resume(core, keys, session, token)
-  return within({ core, session }, fn)
+  const { position: start } = session
+  const open: OpenSession = {
+    get hasWritten() {
+      return session.hasWritten
+    },
+    get hasRead() {
+      return session.lastRead !== undefined
+    },
+    movedToken: async () => {
+      const position = await core.consistency.positionOf(session)
+      const hasMoved = position?.lsn !== start?.lsn || position?.timeline !== start?.timeline
+      return hasMoved ? signPosition(position, keys) : undefined
+    },
+  }
+  return within({ core, session }, async () => fn(open))
 }
 
 /**
@@ -52,10 +83,16 @@ const resume = async (
 /** The present session's position as a signed string. */
 export const currentToken = async (
   core: Core,
-  [key]: readonly TokenKey[],
+  keys: readonly TokenKey[],
 ): Promise<string | undefined> => {
   core.assertOpen()
-  const position = await core.consistency.positionOf(core.consistency.session())
+  return signPosition(await core.consistency.positionOf(core.consistency.session()), keys)
+}
+
+const signPosition = (
+  position: Position | undefined,
+  [key]: readonly TokenKey[],
+): string | undefined => {
   if (position === undefined || key === undefined) return undefined
   return signToken({ position, issuedAt: Math.floor(Date.now() / 1_000) }, key)
 }

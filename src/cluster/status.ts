@@ -23,6 +23,8 @@ export interface NodeStatus {
   readonly quarantineMs: number
   /** Failures since the last success. */
   readonly failures: number
+  /** The most that the node can be behind the primary, in milliseconds, when that is known. */
+  readonly lagMs: number | undefined
   /** Connections for reading. */
   readonly read: ConnectionCounts
   /** Connections for writing; on the primary only. */
@@ -49,10 +51,10 @@ export const statusOf = (core: Core): ClusterStatus => ({
   environment: core.config.environment,
   writes: core.failover.writes,
   replicaShare: core.router.share,
-  nodes: core.nodes.map(nodeStatus),
+  nodes: core.nodes.map((node) => nodeStatus(core, node)),
 })
 
-const nodeStatus = (node: Node): NodeStatus => {
+const nodeStatus = (core: Core, node: Node): NodeStatus => {
   const { host, port } = node.config
   const { cause, failures, until } = node.health
   const quarantineMs = Math.max(0, Math.round(until - performance.now()))
@@ -66,6 +68,7 @@ const nodeStatus = (node: Node): NodeStatus => {
     state: cause === 'misconfigured' ? cause : quarantineMs > 0 ? 'quarantined' : 'healthy',
     quarantineMs,
     failures,
+    lagMs: core.freshness.lagMs(node),
     read: countsOf(node.read),
     write: node.role === 'primary' ? countsOf(node.write) : undefined,
   }

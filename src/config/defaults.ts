@@ -30,6 +30,24 @@ export const SETTING_DEFAULTS = Object.freeze({
   fallbackShare: 0.25,
 }) satisfies ClusterSettings
 
+/** What `segregato/web` does unless its options say otherwise. */
+export const WEB_DEFAULTS = Object.freeze({
+  cookie: Object.freeze({
+    name: 'segregato',
+    path: '/',
+    /** Longer than a replica should ever be behind. */
+    maxAgeMs: 600_000,
+    sameSite: 'lax',
+    secure: 'auto',
+  }),
+  /** How long a response that has written is held back for its token. */
+  tokenTimeoutMs: 1_000,
+  /** Shorter than the second after which Kubernetes gives a probe up. */
+  readyTimeoutMs: 750,
+  /** How long one answer to `/ready` serves all who ask. */
+  readyMaxAgeMs: 1_000,
+})
+
 /** The file and the environment that are used when nobody names one. */
 export const DEFAULT_FILE = 'database.yml'
 export const DEFAULT_ENVIRONMENT = 'development'

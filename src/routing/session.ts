@@ -12,6 +12,7 @@ export class Session<N> {
   lastRead: N | undefined
   #position: Position | undefined
   #stickyUntil = -Infinity
+  #hasWritten = false
   readonly #pending = new Set<Promise<unknown>>()
 
   constructor(explicit: boolean) {
@@ -38,8 +39,14 @@ export class Session<N> {
     return now < this.#stickyUntil
   }
 
-  /** Something of the session whose position is still being asked. */
+  /** Whether something was written in it, also while the position of that is not known yet. */
+  get hasWritten(): boolean {
+    return this.#hasWritten
+  }
+
+  /** A write of the session whose position is still being asked. */
   expect(pending: Promise<unknown>): void {
+    this.#hasWritten = true
     this.#pending.add(pending)
     void pending.finally(() => this.#pending.delete(pending))
   }

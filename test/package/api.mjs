@@ -17,6 +17,7 @@ const FILE = join(ROOT, 'api-extractor.json')
 const ENTRIES = {
   segregato: join(ROOT, 'dist/index.d.ts'),
   'segregato-testing': join(ROOT, 'dist/testing/start-cluster.d.ts'),
+  'segregato-web': join(ROOT, 'dist/web/web.d.ts'),
 }
 /** Its own advice names files and commands that this project does not have. */
 const UNSAID = new Set(['console-preamble', 'console-api-report-not-copied'])

@@ -1,0 +1,10 @@
+/** Everything that an application imports from `segregato/web`. A list of names, nothing else. */
+export type { HttpHandler } from './answer.ts'
+export type { ReadYourWritesOptions, SessionSource } from './exchange.ts'
+export { type FastifyHost, type FastifyPlugin, readYourWritesFastify } from './fastify.ts'
+export { type HonoContext, type HonoMiddleware, readYourWritesHono } from './hono.ts'
+export { type KoaContext, type KoaMiddleware, readYourWritesKoa } from './koa.ts'
+export { metrics, type MetricsOptions } from './metrics.ts'
+export { health, ready, type ReadyOptions } from './probes.ts'
+export { type Middleware, readYourWrites } from './read-your-writes.ts'
+export type { TokenCookieOptions, TokenTransportOptions } from './token-options.ts'
