@@ -85,6 +85,8 @@ class HeldResponse {
     // What is wrong is told to the caller by a throw, or later by the response itself.
     standIn.on('error', () => {})
     Object.assign(standIn, { statusCode, ...(statusMessage && { statusMessage }) })
+    for (const header of response.getHeaderNames())
+      standIn.setHeader(header, response.getHeader(header) ?? '')
     const keep = (called: Sending, values: readonly unknown[]): unknown => {
       const checked = values.filter((value) => typeof value !== 'function')
       Reflect.apply(standIn[called] as Method, standIn, checked)
