@@ -2,13 +2,21 @@ import { STATUS_CODES } from 'node:http'
 import express from 'express'
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express'
 import { InvalidValueError, RecordNotFoundError, ValidationError } from 'segregato'
+import type { Cluster } from 'segregato'
+import { health, metrics, readYourWrites, ready } from 'segregato/web'
 import { PostCommand } from './post-command.ts'
 import { PostQuery } from './post-query.ts'
 
-/** The routes. The models use the cluster that the process has opened by `connect()`. */
-export const createApp = (): Express => {
+/** The routes. The models use the cluster that the process has opened by `connect()`: this one. */
+export const createApp = (cluster: Cluster): Express => {
   const app = express()
   app.disable('x-powered-by')
+
+  app.get('/health', health())
+  app.get('/ready', ready(cluster))
+  app.get('/metrics', metrics(cluster))
+  // A client that has written a post sees it in its next request, whichever process answers that.
+  app.use(readYourWrites(cluster))
 
   app.post('/posts', onlyJson, express.json({ limit: '100kb' }), async (req, res) => {
     const post = await PostCommand.create(req.body ?? {})

@@ -42,7 +42,7 @@ const demo = async (interrupted: AbortSignal, ends: boolean): Promise<void> => {
   await cluster.writer.query(await readFile(schema, 'utf8'))
   await using server = await serveNear(
     Number(process.env['PORT'] ?? 3000),
-    express().disable('x-powered-by').use(answeredBy(cluster), createApp()),
+    express().disable('x-powered-by').use(answeredBy(cluster), createApp(cluster)),
   )
   await using witnesses = await openWitnesses(servers)
   const url = `http://${HOST}:${server.port}`

@@ -1,10 +1,19 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Cluster } from '../cluster/cluster.ts'
 import { EXECUTE } from '../cluster/statement.ts'
+import type { Executor, RoutedQueries } from '../cluster/statement.ts'
 import { WEB_DEFAULTS } from '../config/defaults.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import { httpHandler, jsonAnswer } from './answer.ts'
 import type { Answer, HttpHandler } from './answer.ts'
+
+/** The part of a cluster that `ready()` asks. */
+export interface ReadySource extends Pick<Cluster, 'status'> {
+  /** The cluster's `reader`. */
+  readonly reader: RoutedQueries
+  /** The cluster's `writer`. */
+  readonly writer: RoutedQueries
+}
 
 /** How `ready()` asks. */
 export interface ReadyOptions {
@@ -40,7 +49,7 @@ export const health = (): HttpHandler =>
  * ```
  */
 export const ready = (
-  cluster: Pick<Cluster, 'reader' | 'writer' | 'status'>,
+  cluster: ReadySource,
   { timeoutMs, maxAgeMs }: ReadyOptions = {},
 ): HttpHandler => {
   const limitMs = positive('timeoutMs', timeoutMs ?? WEB_DEFAULTS.readyTimeoutMs)
@@ -62,18 +71,17 @@ const positive = (name: string, ms: number): number => {
   )
 }
 
-const askServers = async (
-  cluster: Pick<Cluster, 'reader' | 'writer' | 'status'>,
-  timeoutMs: number,
-): Promise<Answer> => {
+const askServers = async (cluster: ReadySource, timeoutMs: number): Promise<Answer> => {
   const { state } = cluster.status()
   if (state !== 'open')
     return jsonAnswer(503, { status: state, reads: 'failing', writes: 'failing' })
+  // The symbol of their method is another one in the declarations that CommonJS gets.
+  const { reader, writer } = cluster as unknown as Record<'reader' | 'writer', Executor>
   const options = { timeoutMs, consistency: 'eventual' } as const
   const [reads, writes] = await Promise.all([
-    succeeds(() => cluster.reader[EXECUTE]({ text: 'SELECT 1' }, options)),
+    succeeds(() => reader[EXECUTE]({ text: 'SELECT 1' }, options)),
     succeeds(async () => {
-      const { rows } = await cluster.writer[EXECUTE]<{ transaction_read_only: string }>(
+      const { rows } = await writer[EXECUTE]<{ transaction_read_only: string }>(
         { text: 'SHOW transaction_read_only' },
         { timeoutMs },
       )

@@ -5,6 +5,6 @@ export { type FastifyHost, type FastifyPlugin, readYourWritesFastify } from './f
 export { type HonoContext, type HonoMiddleware, readYourWritesHono } from './hono.ts'
 export { type KoaContext, type KoaMiddleware, readYourWritesKoa } from './koa.ts'
 export { metrics, type MetricsOptions } from './metrics.ts'
-export { health, ready, type ReadyOptions } from './probes.ts'
+export { health, ready, type ReadyOptions, type ReadySource } from './probes.ts'
 export { type Middleware, readYourWrites } from './read-your-writes.ts'
 export type { TokenCookieOptions, TokenTransportOptions } from './token-options.ts'

@@ -3,6 +3,7 @@ export const SMOKE = `
 const assert = require('node:assert')
 const { connect, StrictReadBase, StrictWriteBase, StrictReadModelError } = require('segregato')
 const { startCluster } = require('segregato/testing')
+const { readYourWrites, ready } = require('segregato/web')
 
 class PostCommand extends StrictWriteBase { static tableName = 'posts' }
 class PostQuery extends StrictReadBase { static tableName = 'posts' }
@@ -22,6 +23,8 @@ module.exports = async () => {
     class Settings extends StrictReadBase { static tableName = 'pg_catalog.pg_settings' }
     const found = await Settings.query((qb) => qb.where({ name: 'port' }).select('name'))
     assert.strictEqual(found[0].name, 'port')
+    assert.strictEqual(typeof readYourWrites(cluster), 'function')
+    assert.deepStrictEqual((await (await ready(cluster).answer()).json()).status, 'ready')
     await assert.rejects(PostQuery.create({ id: 2 }), StrictReadModelError)
     await assert.rejects(cluster.reader.query('DELETE FROM posts'), { code: 'SEGREGATO_STRICT_READ' })
   } finally {

@@ -7,6 +7,7 @@ const APPLICATION = `
 import { connect, ConfigError, StrictReadBase, StrictWriteBase } from 'segregato'
 import type { ClusterConfigInput, ClusterStatus, Page, ReadQuery, RouteReason, Where } from 'segregato'
 import { startCluster, type TestCluster } from 'segregato/testing'
+import { metrics, readYourWrites, readYourWritesHono, ready, type Middleware } from 'segregato/web'
 
 class PostQuery extends StrictReadBase {
   static override tableName = 'posts'
@@ -31,13 +32,20 @@ export const run = async (): Promise<ClusterStatus> => {
   const n: number = rows[0]!.n
   await PostQuery.query((qb) => qb.where({ title: titles[n] ?? '' }))
   cluster.events.on('query', ({ reason }) => reason satisfies RouteReason)
+  const middleware: Middleware = readYourWrites(cluster, { cookie: { secure: true } })
+  readYourWritesHono(cluster)
+  ready(cluster)
+  // @ts-expect-error a time is a number
+  readYourWrites(cluster, { timeoutMs: '1s' })
+  const body: string = await (await metrics(cluster).answer()).text()
+  await cluster.session(async ({ hasWritten }) => hasWritten satisfies boolean)
   // @ts-expect-error the rows of pg are typed
   const wrong: string = rows[0]!.n
   // @ts-expect-error a read model cannot write
   await PostQuery.create({})
   // @ts-expect-error no such column
   await PostQuery.where({ nothing: 1 })
-  if (page.next === wrong) throw new ConfigError([])
+  if (page.next === wrong || middleware.length === body.length) throw new ConfigError([])
   return cluster.status()
 }
 `

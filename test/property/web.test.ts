@@ -56,9 +56,14 @@ const parse = (text: string): { help: object; type: object; samples: object[] } 
     }
     const sample = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/s.exec(line)
     expect(sample, line).not.toBeNull()
-    const [, name, inner = '', number] = sample as unknown as [string, string, string, string]
+    const [, name, inner, number] = sample as unknown as [
+      string,
+      string,
+      string | undefined,
+      string,
+    ]
     const labels: Record<string, string> = {}
-    let rest = inner
+    let rest = inner ?? ''
     while (rest !== '') {
       const pair = /^([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/su.exec(rest)
       expect(pair, rest).not.toBeNull()

@@ -144,7 +144,8 @@ const withKoa = (options: ReadYourWritesOptions): RequestListener => {
     context.type = 'text'
     context.body = parts === undefined ? text : Readable.from(parts)
   })
-  return app.callback() as RequestListener
+  const handle = app.callback()
+  return (request, response) => void handle(request, response)
 }
 
 const withHono = (options: ReadYourWritesOptions) => {

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startCluster } from '../../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../../src/testing/start-cluster.ts'
 import { build, type Built } from '../../support/built.ts'
+import { runEverywhere } from '../../support/everywhere.ts'
 import { clientFor } from '../../support/shared-cluster.ts'
 import { dial } from '../../unit/web/http.ts'
 import type { Choice, Front } from './fronts.ts'
@@ -36,7 +37,7 @@ beforeAll(async () => {
   )
   writeFileSync(script, outputText)
   servers = await startCluster({ replicas: 2 })
-  await onPrimary('CREATE TABLE posts (id text PRIMARY KEY)')
+  await runEverywhere(servers, 'CREATE TABLE posts (id text PRIMARY KEY)')
   await servers.pauseReplay('replica1')
   await servers.setApplyDelay('replica2', 3_600_000)
   const shared = 'a secret that the processes share'

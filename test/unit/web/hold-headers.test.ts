@@ -14,7 +14,7 @@ const COOKIE: Field = { name: 'Set-Cookie', value: 'seen=1', isAdded: true }
 const LINE = 'Set-Cookie: seen=1\r\n'
 
 /** A server whose responses are held back until `open()`, or for a few turns of the event loop. */
-const held = async (handler: Handler, fields: Promise<readonly Field[]> | undefined = undefined) =>
+const held = async (handler: Handler, fields?: Promise<readonly Field[]>) =>
   listen((request, response) => {
     addLateFields(request, response, {
       isNeeded: () => true,
@@ -199,7 +199,7 @@ test('meanwhile the response looks and behaves as one whose headers have left', 
       codeOf(() => response.removeHeader('X-One')),
       codeOf(() => response.writeHead(500)),
       codeOf(() => response.write(null)),
-      codeOf(() => response.write({} as never)),
+      codeOf(() => response.write({})),
       response.getHeader('x-late'),
     )
     response.end('ok')
@@ -222,7 +222,7 @@ test.each<[string, (response: ServerResponse) => unknown]>([
   ['a header with a line break', (response) => response.writeHead(200, { 'X-One': 'a\r\nb: c' })],
   ['a name that is none', (response) => response.writeHead(200, { 'X One': 'a' })],
   ['a message with a line break', (response) => response.writeHead(200, 'a\r\nb')],
-  ['a body that is none', (response) => response.write(1 as never)],
+  ['a body that is none', (response) => response.write(1)],
   [
     'trailers without chunks',
     (response) => response.writeHead(200, { Trailer: 'X-Sum', 'Content-Length': 1 }),
