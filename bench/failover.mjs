@@ -13,9 +13,9 @@ const servers = await startCluster({ replicas: 2 })
 const cluster = connect({ config: servers.config })
 await cluster.writer.query('CREATE TABLE posts (id bigint PRIMARY KEY)')
 
+const state = { stopped: false, writtenSince: undefined }
 const counts = { written: 0, unknown: 0, failed: 0, reads: 0, failedReads: 0 }
-let writtenSince
-let stopped = false
+const state = { stopped: false, writtenSince: undefined }
 let next = 0
 const write = async () => {
   const id = next++
@@ -24,7 +24,7 @@ const write = async () => {
       timeoutMs: 60_000,
     })
     counts.written++
-    writtenSince ??= performance.now()
+    state.writtenSince ??= performance.now()
   } catch (error) {
     if (error instanceof WriteOutcomeUnknownError) counts.unknown++
     else counts.failed++
@@ -36,7 +36,7 @@ const read = async () => {
   await sleep(5)
 }
 const forEver = async (work) => {
-  while (!stopped) await work()
+  while (!state.stopped) await work()
 }
 const load = [
   ...Array.from({ length: WRITERS }, () => forEver(write)),
@@ -66,15 +66,15 @@ for (let round = 0; round < rounds; round++) {
   await servers.kill(primary)
   // Not before its absence is noticed.
   await sleep(100 + 200 * Math.random())
-  writtenSince = undefined
+  state.writtenSince = undefined
   const [open] = await Promise.all([opensAt(servers.config[heir]), servers.promote(heir)])
-  while (writtenSince === undefined) await sleep(5)
-  added.push(writtenSince - open)
+  while (state.writtenSince === undefined) await sleep(5)
+  added.push(state.writtenSince - open)
   await servers.follow(other, heir)
   await servers.follow(primary, heir)
   names.push(names.shift())
 }
-stopped = true
+state.stopped = true
 await Promise.all(load)
 await cluster.close()
 await servers.close()

@@ -9,6 +9,7 @@ const counts = { totalCount: 3, idleCount: 1, waitingCount: 2, expiredCount: 0 }
 const STATUS: ClusterStatus = {
   state: 'open',
   environment: 'test',
+  writes: 'available',
   replicaShare: 0.5,
   nodes: [
     {
