@@ -15,7 +15,6 @@ await cluster.writer.query('CREATE TABLE posts (id bigint PRIMARY KEY)')
 
 const state = { stopped: false, writtenSince: undefined }
 const counts = { written: 0, unknown: 0, failed: 0, reads: 0, failedReads: 0 }
-const state = { stopped: false, writtenSince: undefined }
 let next = 0
 const write = async () => {
   const id = next++
