@@ -32,16 +32,8 @@ export const addLateFields = (
   late: LateFields,
 ): void => {
   const held = new HeldResponse(request, response, late)
-  for (const name of SENDING) {
-    define(response, name, {
-      value: (...args: readonly unknown[]) => held.call(name, args),
-      writable: true,
-    })
-  }
-}
-
-const define = (target: object, name: string, property: PropertyDescriptor): void => {
-  Object.defineProperty(target, name, { ...property, configurable: true })
+  const methods = response as unknown as Methods
+  for (const name of SENDING) methods[name] = (...args) => held.call(name, args)
 }
 
 class HeldResponse {
@@ -99,8 +91,8 @@ class HeldResponse {
     this.#state = 'held'
     const unveil = this.#veil(standIn)
     void this.#late.find().then((fields) => {
-      unveil()
       this.#state = 'released'
+      unveil()
       // Who changes it now is too late; native headers would have left with these.
       Object.assign(response, { statusCode, statusMessage })
       this.#release(fields)
@@ -111,24 +103,25 @@ class HeldResponse {
   /** Lets the response look as it would if its headers had left; returns what ends that. */
   #veil(standIn: ServerResponse): () => void {
     const response = this.#response
-    const properties: [string, PropertyDescriptor][] = [
-      ['headersSent', { get: () => true }],
-      ['writableEnded', { get: () => standIn.writableEnded }],
-      ['writableNeedDrain', { get: () => this.#hasWritten && !standIn.writableEnded }],
-      ...CHANGING.map((name): [string, PropertyDescriptor] => {
-        const refuse: Method = (...args) =>
-          Reflect.apply((standIn as unknown as Methods)[name] as Method, standIn, args)
-        return [name, { value: refuse, writable: true }]
-      }),
+    const methods = response as unknown as Methods
+    const getters: readonly [string, () => boolean][] = [
+      ['headersSent', () => true],
+      ['writableEnded', () => standIn.writableEnded],
+      ['writableNeedDrain', () => this.#hasWritten && !standIn.writableEnded],
     ]
-    const before = properties.map(([name]) => Object.getOwnPropertyDescriptor(response, name))
-    for (const [name, property] of properties) define(response, name, property)
+    for (const [name, whileHeld] of getters) {
+      // Not deleted afterwards: that would make every later use of the response slow.
+      const own = Object.getPrototypeOf(response) as object
+      const get = (): unknown =>
+        this.#state === 'held' ? whileHeld() : Reflect.get(own, name, response)
+      Object.defineProperty(response, name, { get, configurable: true })
+    }
+    const before = CHANGING.map((name) => methods[name])
+    for (const name of CHANGING)
+      methods[name] = (...args) =>
+        Reflect.apply((standIn as unknown as Methods)[name] as Method, standIn, args)
     return () => {
-      for (const [index, [name]] of properties.entries()) {
-        const own = before[index]
-        if (own === undefined) Reflect.deleteProperty(response, name)
-        else define(response, name, own)
-      }
+      for (const [index, name] of CHANGING.entries()) methods[name] = before[index]
     }
   }
 

@@ -46,7 +46,7 @@ export const readYourWrites = (
             isNeeded: () => exchange.isNeeded(session),
             find: () => exchange.fieldsOf(session, isEncrypted(request)),
           })
-          for (const emitter of [request, response]) bindEvents(emitter)
+          bindEvents(request, response)
           const closed = new Promise((resolve) => response.once('close', resolve))
           next()
           await closed
@@ -67,8 +67,14 @@ export const readYourWrites = (
  * Lets listeners run in the session: by themselves they run where the socket was opened, and what is
  * read and written when a body has arrived would be outside.
  */
-const bindEvents = (emitter: IncomingMessage | ServerResponse): void => {
-  emitter.emit = AsyncResource.bind(emitter.emit)
+const bindEvents = (...emitters: readonly (IncomingMessage | ServerResponse)[]): void => {
+  const here = new AsyncResource('segregato.request')
+  for (const emitter of emitters) {
+    const emit = emitter.emit.bind(emitter)
+    // Not AsyncResource.bind(): that costs as much as all the rest of this.
+    emitter.emit = (...args: Parameters<typeof emit>) =>
+      here.runInAsyncScope(emit, undefined, ...args)
+  }
 }
 
 const isEncrypted = ({ socket }: IncomingMessage): boolean =>

@@ -1,9 +1,12 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { connect, createServer } from 'node:http2'
+import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Field } from '../../../src/web/exchange.ts'
 import { addLateFields } from '../../../src/web/hold-headers.ts'
 import { bytesOf, dial, listen, requestText } from './http.ts'
@@ -339,6 +342,56 @@ test('a property of the response that somebody else has set is there again', asy
   })
   expect(await bytesOf(port)).toContain('X-Late: 1')
   expect(calls).toEqual(['X-Late'])
+})
+
+test('two of them on one response wait one after the other', async () => {
+  const seen: boolean[] = []
+  const port = await listen((request, response) => {
+    for (const name of ['outer', 'inner'])
+      addLateFields(request, response, {
+        isNeeded: () => true,
+        find: async () => {
+          await turn()
+          seen.push(response.headersSent)
+          return [{ name: 'Set-Cookie', value: `${name}=1`, isAdded: true }]
+        },
+      })
+    response.write('one')
+    response.end('two')
+  })
+  const text = await bytesOf(port)
+  expect(text).toContain('Set-Cookie: inner=1\r\nSet-Cookie: outer=1\r\n')
+  expect(text).toContain('one\r\n3\r\ntwo')
+  expect(seen).toEqual([true, true])
+})
+
+test('over HTTP/2', async () => {
+  const server = createServer((request, response) => {
+    const { req, res } = { req: request, res: response } as unknown as {
+      req: IncomingMessage
+      res: ServerResponse
+    }
+    addLateFields(req, res, { isNeeded: () => true, find: async () => [COOKIE] })
+    res.writeHead(201, { 'X-One': '1' })
+    res.write('one')
+    res.end(`two ${res.headersSent} ${res.writableEnded}`)
+  }).listen(0, '127.0.0.1')
+  const client = await new Promise<ClientHttp2Session>((resolve) =>
+    server.once('listening', () => {
+      const { port } = server.address() as AddressInfo
+      const session = connect(`http://127.0.0.1:${port}`, () => resolve(session))
+    }),
+  )
+  onTestFinished(() => {
+    client.destroy()
+    server.close()
+  })
+  const stream = client.request({ ':path': '/' })
+  const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders]
+  expect(headers).toMatchObject({ ':status': 201, 'x-one': '1', 'set-cookie': ['seen=1'] })
+  let text = ''
+  for await (const chunk of stream.setEncoding('utf8')) text += String(chunk)
+  expect(text).toBe('onetwo true false')
 })
 
 test('middleware that wraps the response before or after it still works', async () => {
