@@ -39,6 +39,8 @@ test('ready follows what the servers can do', async () => {
 
   await servers.stop('master')
   expect(await stateOf(handler)).toEqual(READS_ONLY)
+  // What holds around the request that happened to ask does not hold for all the others.
+  expect(await cluster.using('master', () => stateOf(handler))).toEqual(READS_ONLY)
   await servers.stop('replica1')
   expect(await stateOf(handler)).toEqual(NOTHING)
   const text = await (await counted.answer()).text()

@@ -79,6 +79,11 @@ const HANDLERS: Record<string, Handler> = {
     response.setHeader('X-Kept', 'yes')
     response.writeHead(200, { 'x-one': '1' }).end()
   },
+  'writeHead with pairs over headers that were set': (response) => {
+    response.setHeader('X-One', '0')
+    response.setHeader('X-Kept', 'yes')
+    response.writeHead(200, ['x-one', '1']).end()
+  },
   'flushHeaders first': (response) => {
     response.flushHeaders()
     response.end('later')
