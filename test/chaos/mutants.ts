@@ -1,0 +1,74 @@
+import type { FindingKind } from './checker/finding.ts'
+
+/** The library with one thing wrong, made by a change of its source while the worker is bundled. */
+export interface Mutant {
+  readonly name: string
+  readonly file: string
+  /** Stands in the file once; a change of the library that takes it away must give the mutant another one. */
+  readonly find: string
+  readonly replace: string
+  /** One of these proves that it was found. */
+  readonly caughtBy: readonly FindingKind[]
+  /** The faults that bring it to light; all when absent. */
+  readonly faults?: readonly string[]
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'ignores the token',
+    file: 'src/cluster/session.ts',
+    find: 'if (token !== undefined) await resume(',
+    replace: 'if (token === undefined) await resume(',
+    caughtBy: ['read-your-writes', 'non-monotonic-read'],
+    faults: ['slow replay', 'pause replay'],
+  },
+  {
+    name: 'ignores the position that a session must see',
+    file: 'src/cluster/catch-up.ts',
+    find: 'return follower !== undefined && follower.replayed >= lsn',
+    replace: 'return follower !== undefined && lsn >= 0n',
+    caughtBy: ['read-your-writes', 'process-read-your-writes'],
+    faults: ['slow replay', 'pause replay'],
+  },
+  {
+    name: 'forgets what a session has read',
+    file: 'src/cluster/consistency.ts',
+    find: 'const node = session.lastRead\n',
+    replace: 'const node = undefined as Node | undefined\n',
+    caughtBy: ['non-monotonic-read', 'fractured-read'],
+    faults: ['slow replay', 'pause replay', 'kill'],
+  },
+  {
+    name: 'repeats writes whose outcome is unknown',
+    file: 'src/cluster/serve-write.ts',
+    find: 'const unknown = options.asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n',
+    replace:
+      'const unknown = options.asPool ? isLostConnection(error) : isOutcomeUnknown(error)\nif (unknown) return serveWrite(core, config, options)\n',
+    caughtBy: ['duplicate'],
+    faults: ['way: mute', 'way: cut-after-send'],
+  },
+  {
+    name: 'calls a write that may have been done not done',
+    file: 'src/cluster/serve-write.ts',
+    find: 'throw unknown ? new WriteOutcomeUnknownError(core.primary.name, { cause: error }) : error\n',
+    replace: 'throw unknown ? new Error("not done") : error\n',
+    caughtBy: ['failed-applied'],
+    faults: ['way: mute', 'way: cut-after-send'],
+  },
+  {
+    name: "gives the reads' failures to the caller",
+    file: 'src/cluster/serve-read.ts',
+    find: "if (failure === 'statement') throw error\n",
+    replace: "if (failure !== 'conflict') throw error\n",
+    caughtBy: ['failed-read'],
+    faults: ['kill', 'terminate', 'way: reset'],
+  },
+  {
+    name: 'never gives a connection back after an error',
+    file: 'src/cluster/lease.ts',
+    find: 'if (this.#returned) return\n    this.#returned = true\n',
+    replace: 'if (this.#returned || error !== undefined) return\n    this.#returned = true\n',
+    caughtBy: ['connection-leak', 'failed-write', 'not-alive', 'never-returned'],
+    faults: ['terminate', 'way: reset', 'kill'],
+  },
+]

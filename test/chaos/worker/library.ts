@@ -1,0 +1,60 @@
+import type { Cluster } from '../../../src/cluster/cluster.ts'
+import { connect } from '../../../src/cluster/connect.ts'
+import { StrictReadBase } from '../../../src/models/strict-read-base.ts'
+import { StrictWriteBase } from '../../../src/models/strict-write-base.ts'
+import type { WorkerStart } from '../messages.ts'
+
+/** The lists: unique numbers by key. */
+export const TABLE = 'CREATE TABLE la (k text PRIMARY KEY, v int[] NOT NULL)'
+
+export const APPEND = `INSERT INTO la AS l (k, v) VALUES ($1, ARRAY[$2::int])
+  ON CONFLICT (k) DO UPDATE SET v = l.v || excluded.v
+  RETURNING cardinality(v) AS length, inet_server_port() AS port, pg_is_in_recovery() AS recovery,
+    pg_current_wal_insert_lsn()::text AS lsn,
+    pg_walfile_name(pg_current_wal_insert_lsn()) AS file`
+
+export interface AppendedRow {
+  readonly length: number
+  readonly port: number
+  readonly recovery: boolean
+  readonly lsn: string
+  readonly file: string
+}
+
+export const READ = `SELECT coalesce(v, '{}') AS v, inet_server_port() AS port, pg_is_in_recovery() AS recovery
+  FROM (SELECT $1::text AS wanted) AS one LEFT JOIN la ON k = wanted`
+
+export interface ReadRow {
+  readonly v: number[]
+  readonly port: number
+  readonly recovery: boolean
+}
+
+let present: Cluster | undefined
+const cluster = (): Cluster => {
+  if (present === undefined) throw new Error('The worker has not been started')
+  return present
+}
+
+export class ListQuery extends StrictReadBase {
+  static override tableName = 'la'
+  static override primaryKey = 'k'
+  static override cluster = cluster
+  declare k: string
+  declare v: number[]
+}
+
+export class ListCommand extends StrictWriteBase {
+  static override tableName = 'la'
+  static override primaryKey = 'k'
+  static override cluster = cluster
+  declare k: string
+  declare v: number[]
+}
+
+/** The library as the worker uses it. */
+export const openLibrary = ({ config, tokenSecret }: WorkerStart): Cluster =>
+  (present = connect({
+    config: config as never,
+    tokenKeys: [{ id: 'chaos', secret: tokenSecret }],
+  }))

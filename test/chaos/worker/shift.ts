@@ -1,0 +1,98 @@
+import type { Traveller } from '../messages.ts'
+import { Caller } from './caller.ts'
+import type { Office } from './caller.ts'
+
+/** A session is over after this many visits: another one begins with nothing seen. */
+const MOST_VISITS = 25
+
+/**
+ * The callers of one process at work, until they are stopped. Most are sessions that travel: each
+ * visit is a `cluster.session()`, and the next one, with the token, is another process's.
+ */
+export class Shift {
+  readonly #office: Office
+  readonly #name: string
+  readonly #send: (traveller: Traveller) => void
+  readonly #complain: (message: string) => void
+  readonly #waiting: Traveller[] = []
+  #born = 0
+  #stopping = false
+
+  constructor(
+    office: Office,
+    name: string,
+    send: (traveller: Traveller) => void,
+    complain: (message: string) => void,
+  ) {
+    this.#office = office
+    this.#name = name
+    this.#send = send
+    this.#complain = complain
+  }
+
+  arrive(traveller: Traveller): void {
+    this.#waiting.push(traveller)
+  }
+
+  /** Resolves when all callers have ended their last call. */
+  async run(sessions: number): Promise<void> {
+    const ofProcess = Math.max(1, Math.floor(sessions / 4))
+    await Promise.all(
+      Array.from({ length: sessions }, (_, index) =>
+        index < ofProcess ? this.#work() : this.#host(),
+      ),
+    )
+  }
+
+  stop(): void {
+    this.#stopping = true
+  }
+
+  /** A caller without a session of its own. */
+  async #work(): Promise<void> {
+    while (!this.#stopping) {
+      const caller = new Caller(this.#office, this.#newName(), false)
+      // After an unknown outcome it is somebody else who goes on.
+      while (!this.#stopping && (await caller.act()) !== 'unknown');
+    }
+  }
+
+  /** Takes in one session after the other. */
+  async #host(): Promise<void> {
+    while (!this.#stopping) {
+      const traveller = this.#waiting.shift() ?? {
+        session: this.#newName(),
+        token: undefined,
+        keys: [],
+        visits: 0,
+      }
+      const next = await this.#visit(traveller).catch((error: unknown) => {
+        // Calls keep their errors to themselves: this is one of session() or token().
+        this.#complain(`a visit failed: ${error instanceof Error ? error.stack : String(error)}`)
+        return undefined
+      })
+      if (next !== undefined && next.visits < MOST_VISITS && !this.#stopping) this.#send(next)
+    }
+  }
+
+  async #visit(traveller: Traveller): Promise<Traveller | undefined> {
+    const { cluster, random } = this.#office
+    const { session, token, keys, visits } = traveller
+    const caller = new Caller(this.#office, session, true, keys)
+    return cluster.session(
+      async () => {
+        for (let calls = random.between(1, 6); calls > 0; calls--)
+          if ((await caller.act()) === 'unknown') return undefined
+        const carried = await cluster.token()
+        // No position could be given: nobody is promised anything.
+        if (carried === undefined) return undefined
+        return { session, token: carried, keys: caller.keys, visits: visits + 1 }
+      },
+      { token },
+    )
+  }
+
+  #newName(): string {
+    return `${this.#name}/${++this.#born}`
+  }
+}
