@@ -8,6 +8,8 @@ export interface Traveller {
   /** Keys that it has touched: those whose lists it must not un-see. */
   readonly keys: readonly string[]
   readonly visits: number
+  /** It never writes: what it must see comes from its reads alone. */
+  readonly onlyReads: boolean
 }
 
 /** What a worker is told first. */

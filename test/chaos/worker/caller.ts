@@ -5,6 +5,8 @@ import type { Random } from '../random.ts'
 import { outcomeOf, READS, WRITES } from './calls.ts'
 import type { Way } from './calls.ts'
 import type { Keys } from './keys.ts'
+import { recording } from './library.ts'
+import type { Record } from './library.ts'
 import type { Ending, Recorder } from './recorder.ts'
 
 /** What all callers of a process share. */
@@ -21,19 +23,26 @@ const REMEMBERED = 6
 /** Callers think between two calls, or two cores would see nothing but their own load. */
 const THINK_MS = 40
 
-/** One caller: its calls follow one another, each is recorded. */
-export class Caller {
+/** Who calls. */
+interface Identity {
   readonly session: string
   /** Whether a session of its own is open around the calls. */
-  readonly #explicit: boolean
+  readonly explicit: boolean
+  readonly onlyReads: boolean
+  /** What it remembers. */
+  readonly keys: readonly string[]
+}
+
+/** One caller: its calls follow one another, each is recorded. */
+export class Caller {
   readonly #office: Office
+  readonly #who: Identity
   #keys: readonly string[]
 
-  constructor(office: Office, session: string, explicit: boolean, keys: readonly string[] = []) {
+  constructor(office: Office, who: Identity) {
     this.#office = office
-    this.session = session
-    this.#explicit = explicit
-    this.#keys = keys
+    this.#who = who
+    this.#keys = who.keys
   }
 
   get keys(): readonly string[] {
@@ -44,9 +53,8 @@ export class Caller {
   async act(): Promise<Outcome> {
     const { random } = this.#office
     await sleep(random.between(0, THINK_MS))
-    const turn = random.next()
-    const outcome = turn < 0.45 ? await this.#write() : await this.#read()
-    return outcome
+    const writes = !this.#who.onlyReads && random.chance(0.5)
+    return writes ? this.#write() : this.#read()
   }
 
   #write(): Promise<Outcome> {
@@ -59,7 +67,7 @@ export class Caller {
       WRITES.model,
     ])
     const isOne = way !== WRITES.transaction
-    const chosen = way === WRITES.model ? [`new${nextValue()}.0`] : keys.some(isOne ? 1 : 4)
+    const chosen = way === WRITES.model ? [`new${nextValue()}.0`] : keys.some(isOne ? 1 : 3)
     const steps = chosen.map((key): Step => ({ type: 'append', key, value: nextValue() }))
     return this.#call(way, this.#own, chosen, steps)
   }
@@ -84,7 +92,7 @@ export class Caller {
   }
 
   get #own(): Promised {
-    return this.#explicit ? 'session' : 'process'
+    return this.#who.explicit ? 'session' : 'process'
   }
 
   async #call(
@@ -95,7 +103,7 @@ export class Caller {
   ): Promise<Outcome> {
     const { cluster, recorder, keys } = this.#office
     const { how, deadlineMs } = way
-    const end = recorder.begin({ session: this.session, how, promised, deadlineMs, steps })
+    const end = recorder.begin({ session: this.#who.session, how, promised, deadlineMs, steps })
     const ending = await this.#make(way, { cluster, promised, keys: chosen, steps }, keys)
     end(ending)
     this.#keys = [...new Set([...chosen, ...this.#keys])].slice(0, REMEMBERED)
@@ -107,19 +115,18 @@ export class Caller {
     call: Omit<Parameters<Way['make']>[0], 'onLength'>,
     keys: Keys,
   ): Promise<Ending> {
+    const record: Record = {}
     try {
-      const routing = await way.make({
-        ...call,
-        onLength: (key, length) => keys.noteLength(key, length),
-      })
-      if (routing === undefined) return { outcome: 'ok' }
-      const { node, role, reason } = routing
-      return { outcome: 'ok', node, role, reason }
+      await recording(record, () =>
+        way.make({ ...call, onLength: (key, length) => keys.noteLength(key, length) }),
+      )
+      return { outcome: 'ok', ...record }
     } catch (error) {
       const { code, name, message } = error as Error & { code?: string }
       return {
         outcome: outcomeOf(way.how, error),
         error: code ?? (name === 'Error' ? message : name),
+        ...record,
       }
     }
   }

@@ -1,7 +1,7 @@
 import type { DatabaseError } from 'pg'
 import type { Cluster } from '../../../src/cluster/cluster.ts'
 import { EXECUTE } from '../../../src/cluster/statement.ts'
-import type { CallOptions, RoutedResult, Routing } from '../../../src/cluster/statement.ts'
+import type { CallOptions, RoutedResult } from '../../../src/cluster/statement.ts'
 import { RecordNotFoundError, WriteOutcomeUnknownError } from '../../../src/errors.ts'
 import { parseLsn } from '../../../src/nodes/position.ts'
 import type { Append, Outcome, Promised, Step } from '../history.ts'
@@ -19,11 +19,11 @@ export interface Planned {
   readonly onLength: (key: string, length: number) => void
 }
 
-/** A way to make a call; gives the library's own record of where it ran, if there is one. */
+/** A way to make a call. */
 export interface Way {
   readonly how: string
   readonly deadlineMs: number | undefined
-  readonly make: (call: Planned) => Promise<Routing | undefined>
+  readonly make: (call: Planned) => Promise<void>
 }
 
 const READ_MS = 3_000
@@ -77,7 +77,6 @@ export const READS: Readonly<Record<'statement' | 'pool' | 'model' | 'using', Wa
         { timeoutMs: READ_MS, ...levelOf(call.promised) },
       )
       noteRead(call, key, result)
-      return result.routing
     },
   },
   pool: {
@@ -87,7 +86,6 @@ export const READS: Readonly<Record<'statement' | 'pool' | 'model' | 'using', Wa
       const [key] = call.keys as [string]
       const result = await call.cluster.reader.query<ReadRow>(READ, [key])
       noteRead(call, key, result)
-      return result.routing
     },
   },
   model: {
@@ -104,7 +102,6 @@ export const READS: Readonly<Record<'statement' | 'pool' | 'model' | 'using', Wa
         },
       )
       call.steps.push({ type: 'read', key, values })
-      return undefined
     },
   },
   using: {
@@ -119,7 +116,6 @@ export const READS: Readonly<Record<'statement' | 'pool' | 'model' | 'using', Wa
         ),
       )
       noteRead(call, key, result)
-      return result.routing
     },
   },
 }
@@ -134,7 +130,6 @@ export const WRITES: Readonly<Record<'statement' | 'pool' | 'model' | 'transacti
         { timeoutMs: WRITE_MS },
       )
       noteAppend(call, 0, result)
-      return result.routing
     },
   },
   pool: {
@@ -143,7 +138,6 @@ export const WRITES: Readonly<Record<'statement' | 'pool' | 'model' | 'transacti
     make: async (call) => {
       const result = await call.cluster.writer.query<AppendedRow>(APPEND, valuesOf(call, 0))
       noteAppend(call, 0, result)
-      return result.routing
     },
   },
   model: {
@@ -152,7 +146,6 @@ export const WRITES: Readonly<Record<'statement' | 'pool' | 'model' | 'transacti
     make: async (call) => {
       const [k, value] = valuesOf(call, 0)
       await ListCommand.create({ k, v: [value] }, { timeoutMs: WRITE_MS })
-      return undefined
     },
   },
   transaction: {
@@ -161,7 +154,6 @@ export const WRITES: Readonly<Record<'statement' | 'pool' | 'model' | 'transacti
     make: (call) =>
       call.cluster.transaction(
         async () => {
-          let routing: Routing | undefined
           const appends = call.steps.length
           for (let index = 0; index < appends; index++) {
             const result = await call.cluster.writer.query<AppendedRow>(
@@ -169,11 +161,9 @@ export const WRITES: Readonly<Record<'statement' | 'pool' | 'model' | 'transacti
               valuesOf(call, index),
             )
             noteAppend(call, index, result)
-            ;({ routing } = result)
           }
           const [key] = call.keys as [string]
           noteRead(call, key, await call.cluster.reader.query<ReadRow>(READ, [key]))
-          return routing
         },
         { timeoutMs: WRITE_MS },
       ),

@@ -1,6 +1,6 @@
 import type { Random } from '../random.ts'
 
-const HOT = 24
+const HOT = 30
 const COLD = 400
 /** Longer lists make everything slow: another key takes the place of one that has become so long. */
 const RETIRED_AT = 80

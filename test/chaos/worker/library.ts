@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Cluster } from '../../../src/cluster/cluster.ts'
 import { connect } from '../../../src/cluster/connect.ts'
 import { StrictReadBase } from '../../../src/models/strict-read-base.ts'
@@ -52,9 +53,27 @@ export class ListCommand extends StrictWriteBase {
   declare v: number[]
 }
 
+/** What the library says of where a call ran. */
+export interface Record {
+  node?: string
+  role?: 'primary' | 'replica'
+  reason?: string
+}
+
+const records = new AsyncLocalStorage<Record>()
+
+/** Makes a call whose last statement's record is kept: models give none with their results. */
+export const recording = <T>(record: Record, call: () => Promise<T>): Promise<T> =>
+  records.run(record, call)
+
 /** The library as the worker uses it. */
-export const openLibrary = ({ config, tokenSecret }: WorkerStart): Cluster =>
-  (present = connect({
+export const openLibrary = ({ config, tokenSecret }: WorkerStart): Cluster => {
+  present = connect({
     config: config as never,
     tokenKeys: [{ id: 'chaos', secret: tokenSecret }],
-  }))
+  })
+  present.events.on('query', ({ node, role, reason }) => {
+    Object.assign(records.getStore() ?? {}, { node, role, reason })
+  })
+  return present
+}

@@ -51,7 +51,12 @@ export class Shift {
   /** A caller without a session of its own. */
   async #work(): Promise<void> {
     while (!this.#stopping) {
-      const caller = new Caller(this.#office, this.#newName(), false)
+      const caller = new Caller(this.#office, {
+        session: this.#newName(),
+        explicit: false,
+        onlyReads: false,
+        keys: [],
+      })
       // After an unknown outcome it is somebody else who goes on.
       while (!this.#stopping && (await caller.act()) !== 'unknown');
     }
@@ -65,6 +70,7 @@ export class Shift {
         token: undefined,
         keys: [],
         visits: 0,
+        onlyReads: this.#office.random.chance(0.35),
       }
       const next = await this.#visit(traveller).catch((error: unknown) => {
         // Calls keep their errors to themselves: this is one of session() or token().
@@ -77,8 +83,8 @@ export class Shift {
 
   async #visit(traveller: Traveller): Promise<Traveller | undefined> {
     const { cluster, random } = this.#office
-    const { session, token, keys, visits } = traveller
-    const caller = new Caller(this.#office, session, true, keys)
+    const { session, token, keys, visits, onlyReads } = traveller
+    const caller = new Caller(this.#office, { session, explicit: true, onlyReads, keys })
     return cluster.session(
       async () => {
         for (let calls = random.between(1, 6); calls > 0; calls--)
@@ -86,7 +92,7 @@ export class Shift {
         const carried = await cluster.token()
         // No position could be given: nobody is promised anything.
         if (carried === undefined) return undefined
-        return { session, token: carried, keys: caller.keys, visits: visits + 1 }
+        return { session, token: carried, keys: caller.keys, visits: visits + 1, onlyReads }
       },
       { token },
     )

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { mutate } from '../chaos/build.ts'
+import { operationsIn } from '../chaos/load.ts'
+import { MUTANTS } from '../chaos/mutants.ts'
+import { FAULT_KINDS } from '../chaos/nemesis/nemesis.ts'
+import { schedule } from '../chaos/nemesis/schedule.ts'
+
+test.each(MUTANTS)('the mutant that $name still finds its place in the library', (mutant) => {
+  const source = readFileSync(mutant.file, 'utf8')
+  expect(mutate(mutant, source)).toContain(mutant.replace)
+})
+
+test('a mutant without its place is an error that says what to do', () => {
+  const [mutant] = MUTANTS
+  expect(() => mutate(mutant!, 'something else')).toThrow(/0 times in .*test\/chaos\/mutants\.ts/)
+})
+
+test('mutants name faults that exist', () => {
+  const names = FAULT_KINDS.map(({ name }) => name)
+  for (const { faults = [] } of MUTANTS) expect(names).toEqual(expect.arrayContaining([...faults]))
+})
+
+test('the faults of a run are the same for the same seed, and others for another one', () => {
+  const plan = (seed: number) => schedule(seed, 120_000, FAULT_KINDS)
+  expect(plan(7)).toEqual(plan(7))
+  expect(plan(8)).not.toEqual(plan(7))
+  expect(plan(7).length).toBeGreaterThan(20)
+})
+
+test('at most two faults at once, never two of one server', () => {
+  for (let seed = 0; seed < 50; seed++) {
+    const plan = schedule(seed, 120_000, FAULT_KINDS)
+    for (const one of plan) {
+      const others = plan.filter(
+        (other) => other !== one && other.atMs >= one.atMs && other.atMs < one.atMs + one.lastsMs,
+      )
+      expect(others.length).toBeLessThanOrEqual(1)
+      expect(others.map(({ slot }) => slot)).not.toContain(one.slot ?? 'none')
+    }
+  }
+})
+
+test('a call without its end stays open, a half-written last line is no call', () => {
+  const line = (fields: object): string =>
+    JSON.stringify({ id: 'a', invoked: 1, steps: [], ...fields })
+  const text = [
+    line({}),
+    line({ id: 'b' }),
+    line({ outcome: 'ok', returned: 2, steps: [{ type: 'append', lsn: '12n' }] }),
+    '{"id":"c","inv',
+  ].join('\n')
+  expect(operationsIn(text)).toMatchObject([
+    { id: 'a', outcome: 'ok', returned: 2, steps: [{ lsn: 12n }] },
+    { id: 'b', outcome: 'open', returned: undefined },
+  ])
+})
