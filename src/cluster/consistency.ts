@@ -75,6 +75,20 @@ export class ConsistencyKeeper {
     }
   }
 
+  /**
+   * To be called before a transaction ends; the function that it returns is to be called afterwards
+   * with the node that it ran on. A commit that wrote has a position, which covers what was read
+   * before it. Without one an explicit session has read from that node all the same.
+   */
+  beginEnd(): (node: Node) => void {
+    const session = this.#explicit()
+    if (session === undefined) return () => {}
+    const { expected } = session
+    return (node) => {
+      if (session.expected === expected) session.lastRead = node
+    }
+  }
+
   /** Whether any read will ever ask for the positions of this session's writes. */
   #follows(session: Session<Node>): boolean {
     if (!this.#hasReplicas()) return false
@@ -108,8 +122,11 @@ export class ConsistencyKeeper {
     if (wanted === 'eventual') return NO_DEMAND
     if (!this.#hasReplicas()) return NO_DEMAND
     // Where the cluster's level is another, nobody has followed the writes: only the primary is sure to show them.
-    if (wanted === 'strong' || !this.#follows(session))
-      return { ...NO_DEMAND, primary: true, explicit: true }
+    if (wanted === 'strong' || !this.#follows(session)) {
+      // What an explicit session has seen there it must not un-see on a replica.
+      const served = session.explicit ? (node: Node) => (session.lastRead = node) : NO_DEMAND.served
+      return { ...NO_DEMAND, primary: true, explicit: true, served }
+    }
     const known = session.hasPending ? undefined : this.#known(session, candidates)
     return known ?? this.#wait(session, candidates)
   }

@@ -92,6 +92,7 @@ const runAndCommit = async <T>(
     value = await within({ core, scope }, fn)
   } catch (error) {
     await rollback(lease, scope)
+    core.consistency.beginEnd()(progress.node)
     throw error
   }
   await commit(core, lease, scope, progress)
@@ -104,6 +105,7 @@ const commit = async (
   scope: Scope,
   progress: Progress,
 ): Promise<void> => {
+  const ended = core.consistency.beginEnd()
   try {
     const committing = scope.end('COMMIT')
     progress.commit = committing
@@ -115,6 +117,8 @@ const commit = async (
     if (!isOutcomeUnknown(error)) throw error
     core.failover.suspect(progress.node, error)
     throw new WriteOutcomeUnknownError(progress.node.name, { cause: error })
+  } finally {
+    ended(progress.node)
   }
 }
 

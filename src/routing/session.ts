@@ -14,6 +14,7 @@ export class Session<N> {
   #stickyUntil = -Infinity
   #hasWritten = false
   readonly #pending = new Set<Promise<unknown>>()
+  #expected = 0
 
   constructor(explicit: boolean) {
     this.explicit = explicit
@@ -47,8 +48,14 @@ export class Session<N> {
   /** A write of the session whose position is still being asked. */
   expect(pending: Promise<unknown>): void {
     this.#hasWritten = true
+    this.#expected++
     this.#pending.add(pending)
     void pending.finally(() => this.#pending.delete(pending))
+  }
+
+  /** How many positions have been asked for since it began. */
+  get expected(): number {
+    return this.#expected
   }
 
   /** Resolves when the positions of everything so far are known; what is written meanwhile does not count. */

@@ -162,6 +162,36 @@ test('a session that must leave its replica sees no less on the next one', async
   })
 })
 
+test('what a session has seen on the primary it still sees on a replica afterwards', async () => {
+  const cluster = open({ waitTimeoutMs: 50 })
+  const writer = open()
+  const count = { text: 'SELECT count(*)::int AS posts FROM posts' }
+  const seeing: (() => Promise<{ rows: unknown[] }>)[] = [
+    () => cluster.reader[EXECUTE](count, { consistency: 'strong' }),
+    () => cluster.using('primary', () => cluster.reader.query(count)),
+    () => cluster.transaction(() => cluster.reader.query(count)),
+    () => cluster.transaction(() => cluster.writer.query(count), { readOnly: true }),
+    async () => {
+      let seen: { rows: unknown[] } = { rows: [] }
+      const failing = cluster.transaction(async () => {
+        seen = await cluster.reader.query(count)
+        throw new Error('rolled back')
+      })
+      await expect(failing).rejects.toThrow('rolled back')
+      return seen
+    },
+  ]
+  for (const name of ['replica1', 'replica2']) await servers.pauseReplay(name)
+  for (const [index, see] of seeing.entries()) {
+    await insert(writer, index)
+    await cluster.session(async () => {
+      const { rows } = await see()
+      expect(rows).toEqual([{ posts: index + 1 }])
+      expect((await cluster.reader.query(count)).rows, `way ${index}`).toEqual(rows)
+    })
+  }
+})
+
 test('a token carries the session to another process', async () => {
   const [one, two] = [open(), open()]
   const token = await one.session(async () => {
