@@ -44,6 +44,8 @@ export interface Operation {
   /** How the call was made, such as `transaction` or `model`. */
   readonly how: string
   readonly promised: Promised
+  /** It stays on one server from its first statement to its last. */
+  readonly bound?: boolean | undefined
   readonly invoked: number
   readonly returned: number | undefined
   readonly outcome: Outcome

@@ -49,11 +49,12 @@ const faultsAround = (
   faults.filter(({ start, end }) => end + AFTERMATH_MS >= invoked && start <= returned)
 
 const mayFail = (
-  { promised }: Operation,
+  { promised, bound = false }: Operation,
   writes: boolean,
   around: readonly Fault[],
   nodes: readonly string[],
 ): boolean => {
+  if (bound && around.some(({ affects }) => affects.length > 0)) return true
   // What must see the latest may need the primary.
   if (writes || promised !== 'eventual') return around.some(({ hitsPrimary }) => hitsPrimary)
   const affected = new Set(around.flatMap(({ affects }) => affects))

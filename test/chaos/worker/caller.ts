@@ -77,9 +77,9 @@ export class Caller {
     const turn = random.next()
     const promised: Promised = turn < 0.8 ? this.#own : turn < 0.9 ? 'strong' : 'eventual'
     const ways = {
-      session: [READS.statement, READS.pool, READS.model],
-      process: [READS.statement, READS.pool, READS.model],
-      strong: [READS.statement, READS.model, READS.using],
+      session: [READS.statement, READS.pool, READS.model, READS.snapshot],
+      process: [READS.statement, READS.pool, READS.model, READS.snapshot],
+      strong: [READS.statement, READS.model, READS.using, READS.transaction],
       eventual: [READS.statement, READS.model],
     }[promised]
     const known = this.#keys.length > 0 && random.chance(0.7)
@@ -102,8 +102,15 @@ export class Caller {
     steps: Step[],
   ): Promise<Outcome> {
     const { cluster, recorder, keys } = this.#office
-    const { how, deadlineMs } = way
-    const end = recorder.begin({ session: this.#who.session, how, promised, deadlineMs, steps })
+    const { how, deadlineMs, bound = false } = way
+    const end = recorder.begin({
+      session: this.#who.session,
+      how,
+      promised,
+      deadlineMs,
+      bound,
+      steps,
+    })
     const ending = await this.#make(way, { cluster, promised, keys: chosen, steps }, keys)
     end(ending)
     this.#keys = [...new Set([...chosen, ...this.#keys])].slice(0, REMEMBERED)

@@ -23,6 +23,8 @@ export interface Planned {
 export interface Way {
   readonly how: string
   readonly deadlineMs: number | undefined
+  /** It stays on one server from its first statement to its last: nobody can go on elsewhere. */
+  readonly bound?: boolean
   readonly make: (call: Planned) => Promise<void>
 }
 
@@ -66,7 +68,9 @@ const valuesOf = (call: Planned, index: number): [string, number] => {
   return [key, value]
 }
 
-export const READS: Readonly<Record<'statement' | 'pool' | 'model' | 'using', Way>> = {
+export const READS: Readonly<
+  Record<'statement' | 'pool' | 'model' | 'using' | 'transaction' | 'snapshot', Way>
+> = {
   statement: {
     how: 'read by statement',
     deadlineMs: READ_MS,
@@ -116,6 +120,29 @@ export const READS: Readonly<Record<'statement' | 'pool' | 'model' | 'using', Wa
         ),
       )
       noteRead(call, key, result)
+    },
+  },
+  transaction: {
+    how: 'read in a transaction',
+    deadlineMs: READ_MS,
+    bound: true,
+    make: (call) => {
+      const [key] = call.keys as [string]
+      return call.cluster.transaction(
+        async () => noteRead(call, key, await call.cluster.reader.query<ReadRow>(READ, [key])),
+        { timeoutMs: READ_MS },
+      )
+    },
+  },
+  snapshot: {
+    how: 'read in a snapshot',
+    deadlineMs: undefined,
+    bound: true,
+    make: (call) => {
+      const [key] = call.keys as [string]
+      return call.cluster.snapshot(async () =>
+        noteRead(call, key, await call.cluster.reader.query<ReadRow>(READ, [key])),
+      )
     },
   },
 }

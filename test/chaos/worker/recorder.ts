@@ -8,6 +8,7 @@ export interface Intention {
   readonly how: string
   readonly promised: Promised
   readonly deadlineMs: number | undefined
+  readonly bound: boolean
   /** The appends that it attempts, with what servers say about them, and the reads that were answered. */
   readonly steps: Step[]
 }
@@ -40,11 +41,11 @@ export class Recorder {
   }
 
   begin(intention: Intention): (ending: Ending) => void {
-    const { session, how, promised, deadlineMs, steps } = intention
+    const { session, how, promised, deadlineMs, bound, steps } = intention
     const stalledBefore = stalledMs()
     const id = `${this.#process}.${++this.#calls}`
     const invoked = now()
-    const call = { id, session, process: this.#process, how, promised, invoked, deadlineMs }
+    const call = { id, session, process: this.#process, how, promised, bound, invoked, deadlineMs }
     this.#write({ ...call, steps })
     return (ending) => {
       const returned = now()
