@@ -32,24 +32,26 @@ const callTable = (operations: readonly Operation[]): readonly string[] => {
     name.padEnd(40) + cells.map((cell) => cell.padStart(9)).join('')
   return [
     line('calls', 'ok', 'failed', 'unknown', 'open', 'p50 ms', 'p99 ms'),
-    ...[...rows].toSorted().map(([name, calls]) => {
-      const count = (outcome: string): string =>
-        String(calls.filter((call) => call.outcome === outcome).length)
-      const times = calls
-        .flatMap(({ invoked, returned }) => (returned === undefined ? [] : [returned - invoked]))
-        .toSorted((a, b) => a - b)
-      const at = (share: number): string =>
-        (times[Math.floor(times.length * share)] ?? 0).toFixed(1)
-      return line(
-        name,
-        count('ok'),
-        count('failed'),
-        count('unknown'),
-        count('open'),
-        at(0.5),
-        at(0.99),
-      )
-    }),
+    ...[...rows]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, calls]) => {
+        const count = (outcome: string): string =>
+          String(calls.filter((call) => call.outcome === outcome).length)
+        const times = calls
+          .flatMap(({ invoked, returned }) => (returned === undefined ? [] : [returned - invoked]))
+          .toSorted((a, b) => a - b)
+        const at = (share: number): string =>
+          (times[Math.floor(times.length * share)] ?? 0).toFixed(1)
+        return line(
+          name,
+          count('ok'),
+          count('failed'),
+          count('unknown'),
+          count('open'),
+          at(0.5),
+          at(0.99),
+        )
+      }),
   ]
 }
 

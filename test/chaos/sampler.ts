@@ -16,14 +16,14 @@ export const sample = (
 ): { readonly samples: readonly Sample[]; readonly stop: () => void } => {
   const samples: Sample[] = []
   const clients = new Set<Client>()
-  let stopped = false
+  const work = new AbortController()
   const follow = async (node: string): Promise<void> => {
-    while (!stopped) {
+    while (!work.signal.aborted) {
       let client: Client | undefined
       try {
         client = await stage.open(node)
         clients.add(client)
-        while (!stopped) {
+        while (!work.signal.aborted) {
           const at = now()
           const { rows } = await client.query<{ lsn: string; file: string }>(POSITION)
           const lsn = parseLsn(rows[0]?.lsn)
@@ -42,7 +42,7 @@ export const sample = (
   }
   for (const node of stage.nodes) void follow(node)
   const stop = (): void => {
-    stopped = true
+    work.abort()
     for (const client of clients) void client.end().catch(() => undefined)
   }
   return { samples, stop }
