@@ -30,6 +30,8 @@ export interface Read {
   readonly key: string
   readonly values: readonly number[]
   readonly server?: ServerSays
+  /** Of the primary that answered. */
+  readonly timeline?: number
 }
 
 export type Step = Append | Read

@@ -25,8 +25,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'ignores the position that a session must see',
     file: 'src/cluster/catch-up.ts',
-    find: 'return follower !== undefined && follower.replayed >= lsn',
-    replace: 'return follower !== undefined && lsn >= 0n',
+    find: 'return this.#followerOf(node).replayed >= lsn\n',
+    replace: 'return this.#followerOf(node).replayed >= 0n\n',
     caughtBy: ['read-your-writes', 'process-read-your-writes'],
     faults: ['slow replay', 'pause replay'],
   },
@@ -41,16 +41,17 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'repeats writes whose outcome is unknown',
     file: 'src/cluster/serve-write.ts',
-    find: 'const unknown = options.asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n',
+    find: 'const unknown = asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n',
     replace:
-      'const unknown = options.asPool ? isLostConnection(error) : isOutcomeUnknown(error)\nif (unknown) return serveWrite(core, config, options)\n',
+      'const unknown = asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n' +
+      'if (unknown) return writeOnce(core, config, { asPool }, deadline, report)\n',
     caughtBy: ['duplicate'],
     faults: ['way: mute', 'way: cut-after-send'],
   },
   {
     name: 'calls a write that may have been done not done',
     file: 'src/cluster/serve-write.ts',
-    find: 'throw unknown ? new WriteOutcomeUnknownError(core.primary.name, { cause: error }) : error\n',
+    find: 'throw unknown ? new WriteOutcomeUnknownError(node.name, { cause: error }) : error\n',
     replace: 'throw unknown ? new Error("not done") : error\n',
     caughtBy: ['failed-applied'],
     faults: ['way: mute', 'way: cut-after-send'],

@@ -165,7 +165,14 @@ class World {
       .slice(0, view)
       .flatMap(({ appends }) => appends.filter((append) => append.key === key))
       .map(({ value }) => value)
-    return { type: 'read', key, values, server: { port, inRecovery: port !== PORTS.master } }
+    const server = { port, inRecovery: port !== PORTS.master }
+    return {
+      type: 'read',
+      key,
+      values,
+      server,
+      ...(server.inRecovery ? {} : { timeline: this.#timeline }),
+    }
   }
 
   #record(session: Simulated, call: Omit<Operation, 'id' | 'session' | 'process'>): void {

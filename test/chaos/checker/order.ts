@@ -8,7 +8,8 @@ type Reached = Map<string, { reach: number; by: string }>
 
 /**
  * A read that starts after a write has been acknowledged sees it: on the primary whoever wrote, in
- * one process what that process wrote.
+ * one process what that process wrote. Of several primaries each answers for its own timeline and
+ * for those before it: no process can know what another one is told elsewhere.
  */
 export function* checkRealTime(facts: Facts): Generator<Finding> {
   const writes = facts.history.operations
@@ -17,27 +18,44 @@ export function* checkRealTime(facts: Facts): Generator<Finding> {
   const reads = facts.history.operations
     .filter((operation) => operation.outcome === 'ok' && facts.seen.has(operation))
     .toSorted((a, b) => a.invoked - b.invoked)
-  const all: Reached = new Map()
+  const timelines = new Map<number, Reached>()
   const processes = new Map<string, Reached>()
   let next = 0
   for (const operation of reads) {
     for (; next < writes.length && writes[next]!.returned! < operation.invoked; next++) {
       const write = writes[next]!
-      const own = processes.get(write.process) ?? new Map<string, never>()
-      processes.set(write.process, own)
-      advance(facts, all, write)
-      advance(facts, own, write)
+      advance(facts, entryOf(timelines, timelineOf(write) ?? 0), write)
+      advance(facts, entryOf(processes, write.process), write)
     }
-    if (operation.promised === 'strong')
-      yield* compare(facts, operation, all, 'stale-primary-read', 'somebody')
+    const { promised, process, reason } = operation
+    if (promised === 'strong') {
+      const timeline = timelineOf(operation) ?? (timelines.size > 1 ? 0 : Infinity)
+      for (const [each, reached] of timelines) {
+        if (each <= timeline)
+          yield* compare(facts, operation, reached, 'stale-primary-read', 'somebody')
+      }
+    }
     // What could not be met was said: the freshest replica answered.
-    if (operation.promised === 'process' && operation.reason !== 'stale') {
-      const own = processes.get(operation.process)
-      if (own !== undefined)
-        yield* compare(facts, operation, own, 'process-read-your-writes', 'the process')
-    }
+    const own = processes.get(process)
+    if (
+      own !== undefined &&
+      (promised === 'strong' || (promised === 'process' && reason !== 'stale'))
+    )
+      yield* compare(facts, operation, own, 'process-read-your-writes', 'the process')
   }
 }
+
+const entryOf = <Key>(map: Map<Key, Reached>, key: Key): Reached => {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  const fresh: Reached = new Map()
+  map.set(key, fresh)
+  return fresh
+}
+
+/** The timeline on which a call was answered, where a server has said it. */
+const timelineOf = ({ steps }: Operation): number | undefined =>
+  steps.find(({ timeline }) => timeline !== undefined)?.timeline
 
 const advance = (facts: Facts, reached: Reached, write: Operation): void => {
   for (const step of write.steps) {

@@ -49,11 +49,14 @@ export const withRead = (
     readonly process?: string
     readonly promised?: Promised
     readonly at?: number
+    readonly timeline?: number | undefined
   },
 ): History => {
   const { key, values, session = 'planted', process = 'p0', promised = 'session' } = read
-  const { at = history.healedAt + history.operations.length } = read
-  const steps: Step[] = [{ type: 'read', key, values }]
+  const { at = history.healedAt + history.operations.length, timeline } = read
+  const steps: Step[] = [
+    { type: 'read', key, values, ...(timeline === undefined ? {} : { timeline }) },
+  ]
   const times = { invoked: at, returned: at + 0.001, outcome: 'ok' } as const
   const id = `planted${history.operations.length}`
   const call: Operation = { id, session, process, how: 'statement', promised, ...times, steps }

@@ -187,9 +187,9 @@ export const PLANTED: readonly Planted[] = [
     plant: (history, random) => {
       const kept = keptAppend(history, random)
       if (kept === undefined) return undefined
-      const { key } = kept.step
+      const { key, timeline } = kept.step
       const values = before(history, kept.step)
-      return withRead(history, { key, values, promised: 'strong' })
+      return withRead(history, { key, values, promised: 'strong', timeline })
     },
   },
   {

@@ -3,6 +3,7 @@ import { now } from '../clock.ts'
 import type { Complaint, Fault } from '../history.ts'
 import type { FaultKind } from './kinds.ts'
 import { NETWORK_FAULTS } from './network-faults.ts'
+import { PROMOTION_FAULTS } from './promotion-faults.ts'
 import type { PlannedFault } from './schedule.ts'
 import { COMMON_FAULTS, SERVER_FAULTS } from './server-faults.ts'
 import type { Stage } from './stage.ts'
@@ -12,6 +13,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   ...SERVER_FAULTS,
   ...NETWORK_FAULTS,
   ...COMMON_FAULTS,
+  ...PROMOTION_FAULTS,
 ]
 
 /** What a run of the nemesis was. */

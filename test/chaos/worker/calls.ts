@@ -35,10 +35,13 @@ const WRITE_MS = 5_000
 const levelOf = (promised: Promised): CallOptions =>
   promised === 'strong' || promised === 'eventual' ? { consistency: promised } : {}
 
+/** The first eight digits of a WAL file's name are the timeline. */
+const timelineOf = (file: string): number => Number.parseInt(file.slice(0, 8), 16)
+
 const noteAppend = (
   { steps, onLength }: Planned,
   index: number,
-  { rows: [row] }: RoutedResult<AppendedRow>,
+  row: AppendedRow | undefined,
 ): void => {
   const step = steps[index] as Append
   if (row === undefined) throw new Error('An append has returned no row')
@@ -46,10 +49,10 @@ const noteAppend = (
   steps[index] = {
     ...step,
     server: { port: row.port, inRecovery: row.recovery },
-    timeline: Number.parseInt(row.file.slice(0, 8), 16),
+    timeline: timelineOf(row.file),
     ...(lsn === undefined ? {} : { lsn }),
   }
-  onLength(step.key, row.length)
+  onLength(step.key, row.v.length)
 }
 
 const noteRead = (
@@ -58,8 +61,13 @@ const noteRead = (
   { rows: [row] }: RoutedResult<ReadRow>,
 ): void => {
   if (row === undefined) throw new Error('A read has returned no row')
-  const server = { port: row.port, inRecovery: row.recovery }
-  steps.push({ type: 'read', key, values: row.v, server })
+  steps.push({
+    type: 'read',
+    key,
+    values: row.v,
+    server: { port: row.port, inRecovery: row.recovery },
+    ...(row.file === null ? {} : { timeline: timelineOf(row.file) }),
+  })
   onLength(key, row.v.length)
 }
 
@@ -156,7 +164,7 @@ export const WRITES: Readonly<Record<'statement' | 'pool' | 'model' | 'transacti
         { text: APPEND, values: valuesOf(call, 0) },
         { timeoutMs: WRITE_MS },
       )
-      noteAppend(call, 0, result)
+      noteAppend(call, 0, result.rows[0])
     },
   },
   pool: {
@@ -164,7 +172,7 @@ export const WRITES: Readonly<Record<'statement' | 'pool' | 'model' | 'transacti
     deadlineMs: undefined,
     make: async (call) => {
       const result = await call.cluster.writer.query<AppendedRow>(APPEND, valuesOf(call, 0))
-      noteAppend(call, 0, result)
+      noteAppend(call, 0, result.rows[0])
     },
   },
   model: {
@@ -172,7 +180,7 @@ export const WRITES: Readonly<Record<'statement' | 'pool' | 'model' | 'transacti
     deadlineMs: WRITE_MS,
     make: async (call) => {
       const [k, value] = valuesOf(call, 0)
-      await ListCommand.create({ k, v: [value] }, { timeoutMs: WRITE_MS })
+      noteAppend(call, 0, await ListCommand.create({ k, v: [value] }, { timeoutMs: WRITE_MS }))
     },
   },
   transaction: {
@@ -187,7 +195,7 @@ export const WRITES: Readonly<Record<'statement' | 'pool' | 'model' | 'transacti
               APPEND,
               valuesOf(call, index),
             )
-            noteAppend(call, index, result)
+            noteAppend(call, index, result.rows[0])
           }
           const [key] = call.keys as [string]
           noteRead(call, key, await call.cluster.reader.query<ReadRow>(READ, [key]))

@@ -5,30 +5,40 @@ import { StrictReadBase } from '../../../src/models/strict-read-base.ts'
 import { StrictWriteBase } from '../../../src/models/strict-write-base.ts'
 import type { WorkerStart } from '../messages.ts'
 
-/** The lists: unique numbers by key. */
-export const TABLE = 'CREATE TABLE la (k text PRIMARY KEY, v int[] NOT NULL)'
+/** The lists: unique numbers by key. What else a row says is where it was written first. */
+export const TABLE = `CREATE TABLE la (
+  k text PRIMARY KEY,
+  v int[] NOT NULL,
+  port int DEFAULT inet_server_port(),
+  recovery boolean DEFAULT pg_is_in_recovery(),
+  lsn text DEFAULT pg_current_wal_insert_lsn()::text,
+  file text DEFAULT pg_walfile_name(pg_current_wal_insert_lsn()))`
 
 export const APPEND = `INSERT INTO la AS l (k, v) VALUES ($1, ARRAY[$2::int])
   ON CONFLICT (k) DO UPDATE SET v = l.v || excluded.v
-  RETURNING cardinality(v) AS length, inet_server_port() AS port, pg_is_in_recovery() AS recovery,
+  RETURNING v, inet_server_port() AS port, pg_is_in_recovery() AS recovery,
     pg_current_wal_insert_lsn()::text AS lsn,
     pg_walfile_name(pg_current_wal_insert_lsn()) AS file`
 
+/** What the server says about an append. */
 export interface AppendedRow {
-  readonly length: number
+  readonly v: readonly number[]
   readonly port: number
   readonly recovery: boolean
   readonly lsn: string
   readonly file: string
 }
 
-export const READ = `SELECT coalesce(v, '{}') AS v, inet_server_port() AS port, pg_is_in_recovery() AS recovery
+export const READ = `SELECT coalesce(v, '{}') AS v, inet_server_port() AS port, pg_is_in_recovery() AS recovery,
+    CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_insert_lsn()) END AS file
   FROM (SELECT $1::text AS wanted) AS one LEFT JOIN la ON k = wanted`
 
 export interface ReadRow {
-  readonly v: number[]
+  readonly v: readonly number[]
   readonly port: number
   readonly recovery: boolean
+  /** Of a primary: its timeline is in the name. */
+  readonly file: string | null
 }
 
 let present: Cluster | undefined
@@ -45,12 +55,16 @@ export class ListQuery extends StrictReadBase {
   declare v: number[]
 }
 
-export class ListCommand extends StrictWriteBase {
+export class ListCommand extends StrictWriteBase implements AppendedRow {
   static override tableName = 'la'
   static override primaryKey = 'k'
   static override cluster = cluster
   declare k: string
   declare v: number[]
+  declare port: number
+  declare recovery: boolean
+  declare lsn: string
+  declare file: string
 }
 
 /** What the library says of where a call ran. */
