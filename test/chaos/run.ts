@@ -85,9 +85,10 @@ const runOn = async (servers: TestCluster, options: RunOptions): Promise<History
   const measuring = setInterval(() => crew.measure(), MEASURE_MS)
   const calmMs = options.recovers ? RECOVERY_MS + CALM_MS : 1_000
   const kinds = FAULT_KINDS.filter(({ name }) => options.faults?.includes(name) ?? true)
-  const plan = schedule(seed, Math.max(0, seconds * 1_000 - calmMs), kinds)
+  const lengthMs = Math.max(0, seconds * 1_000 - calmMs)
+  const plan = schedule(seed, lengthMs, kinds)
   const startedAt = now()
-  const { faults, complaints } = await inflict(stage, plan, tell)
+  const { faults, complaints } = await inflict(stage, plan, lengthMs, tell)
   const healedAt = now()
   await sleep(Math.max(calmMs, seconds * 1_000 - (healedAt - startedAt)))
   clearInterval(measuring)

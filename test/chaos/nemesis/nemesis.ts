@@ -4,7 +4,8 @@ import type { Complaint, Fault } from '../history.ts'
 import type { FaultKind } from './kinds.ts'
 import { NETWORK_FAULTS } from './network-faults.ts'
 import { PROMOTION_FAULTS } from './promotion-faults.ts'
-import type { PlannedFault } from './schedule.ts'
+import { lengthOf } from './schedule.ts'
+import type { PlannedFault, PlannedGroup } from './schedule.ts'
 import { COMMON_FAULTS, SERVER_FAULTS } from './server-faults.ts'
 import type { Stage } from './stage.ts'
 
@@ -23,26 +24,35 @@ export interface Inflicted {
   readonly complaints: readonly Complaint[]
 }
 
-/** Injects each fault at its time and mends it; resolves when all are over. */
+/** The first fault finds everybody at work. */
+const WARM_UP_MS = 2_000
+
+/** Injects one group of faults after the other, each when the servers are whole again, while there is time. */
 export const inflict = async (
   stage: Stage,
-  plan: readonly PlannedFault[],
+  plan: readonly PlannedGroup[],
+  lengthMs: number,
   tell: (line: string) => void,
 ): Promise<Inflicted> => {
   const startedAt = now()
   const faults: Fault[] = []
   const complaints: Complaint[] = []
-  await Promise.all(
-    plan.map(async (planned) => {
-      await sleep(planned.atMs)
-      try {
-        faults.push(await inflictOne(stage, planned, startedAt, tell))
-      } catch (error) {
-        const message = `${planned.kind} (${planned.slot ?? 'all'}): ${String(error)}`
-        complaints.push({ process: 'nemesis', message })
-      }
-    }),
-  )
+  await sleep(WARM_UP_MS)
+  for (const group of plan) {
+    if (now() - startedAt + lengthOf(group) > lengthMs) break
+    await Promise.all(
+      group.faults.map(async (planned) => {
+        await sleep(planned.atMs)
+        try {
+          faults.push(await inflictOne(stage, planned, startedAt, tell))
+        } catch (error) {
+          const message = `${planned.kind} (${planned.slot ?? 'all'}): ${String(error)}`
+          complaints.push({ process: 'nemesis', message })
+        }
+      }),
+    )
+    await sleep(group.pauseMs)
+  }
   return { faults, complaints }
 }
 

@@ -20,53 +20,63 @@ export interface Kind {
 export interface PlannedFault {
   readonly kind: string
   readonly slot: Slot | undefined
-  /** Milliseconds since the load began. */
+  /** Milliseconds after the first fault of its group. */
   readonly atMs: number
   readonly lastsMs: number
   /** How bad, in [0, 1): what that means is the kind's. */
   readonly size: number
 }
 
-const WARM_UP_MS = 2_000
+/** One fault, or two that overlap; the next group waits until these are mended, and a little longer. */
+export interface PlannedGroup {
+  readonly faults: readonly PlannedFault[]
+  readonly pauseMs: number
+}
+
 const LASTS_MS = [400, 3_500] as const
 const PAUSE_MS = [800, 2_500] as const
 const OVERLAPPING = 0.4
 
-/** The faults of a run: the same for the same seed, one or two at a time, each followed by a pause. */
+/** The faults of a run of this length: the same for the same seed. */
 export const schedule = (
   seed: number,
-  untilMs: number,
+  lengthMs: number,
   kinds: readonly Kind[],
-): readonly PlannedFault[] => {
+): readonly PlannedGroup[] => {
   const random = seeded(seed)
-  const faults: PlannedFault[] = []
-  let atMs = WARM_UP_MS
-  for (;;) {
-    const one = planned(random, atMs, kinds)
-    const group = [one.fault]
-    const others = kinds.filter(({ alone, slots }) => alone !== true && slots.length > 0)
-    if (one.kind.alone !== true && others.length > 0 && random.chance(OVERLAPPING)) {
-      const startMs = atMs + Math.floor(one.fault.lastsMs * random.next())
-      const other = planned(random, startMs, others).fault
-      // Two faults of one server would heal each other.
-      if (other.slot !== one.fault.slot) group.push(other)
-    }
-    const endMs = Math.max(...group.map((fault) => fault.atMs + fault.lastsMs))
-    if (endMs > untilMs) return faults
-    faults.push(...group)
-    atMs = endMs + random.between(...PAUSE_MS)
+  const groups: PlannedGroup[] = []
+  for (let atMs = 0; atMs < lengthMs;) {
+    const group = planned(random, kinds)
+    groups.push(group)
+    atMs += lengthOf(group) + group.pauseMs
   }
+  return groups
 }
 
-const planned = (
-  random: Random,
-  atMs: number,
-  kinds: readonly Kind[],
-): { fault: PlannedFault; kind: Kind } => {
+/** How long a group takes, as far as is planned: mending may take longer. */
+export const lengthOf = ({ faults }: PlannedGroup): number =>
+  Math.max(...faults.map(({ atMs, lastsMs }) => atMs + lastsMs))
+
+const planned = (random: Random, kinds: readonly Kind[]): PlannedGroup => {
   const kind = random.pick(
     kinds.flatMap((each) => Array.from({ length: each.weight ?? 1 }, () => each)),
   )
-  const slot = kind.slots.length === 0 ? undefined : random.pick(kind.slots)
-  const lastsMs = random.between(...LASTS_MS)
-  return { kind, fault: { kind: kind.name, slot, atMs, lastsMs, size: random.next() } }
+  const first = plannedFault(random, kind, 0)
+  const faults = [first]
+  const others = kinds.filter(({ alone, slots }) => alone !== true && slots.length > 0)
+  if (kind.alone !== true && others.length > 0 && random.chance(OVERLAPPING)) {
+    const atMs = Math.floor(first.lastsMs * random.next())
+    const second = plannedFault(random, random.pick(others), atMs)
+    // Two faults of one server would mend each other.
+    if (second.slot !== first.slot) faults.push(second)
+  }
+  return { faults, pauseMs: random.between(...PAUSE_MS) }
 }
+
+const plannedFault = (random: Random, { name, slots }: Kind, atMs: number): PlannedFault => ({
+  kind: name,
+  slot: slots.length === 0 ? undefined : random.pick(slots),
+  atMs,
+  lastsMs: random.between(...LASTS_MS),
+  size: random.next(),
+})
