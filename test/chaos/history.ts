@@ -56,6 +56,8 @@ export interface Operation {
   readonly node?: string | undefined
   readonly role?: 'primary' | 'replica' | undefined
   readonly reason?: string | undefined
+  /** The library has said that it could not show what the process has written. */
+  readonly isStale?: boolean | undefined
   readonly deadlineMs?: number | undefined
   /** How long the process's event loop stood still during the call. */
   readonly stalledMs?: number | undefined

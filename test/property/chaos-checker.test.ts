@@ -60,7 +60,7 @@ test('a read that said that it is stale is no finding', () => {
     operation.promised === 'process'
       ? {
           ...operation,
-          reason: 'stale',
+          isStale: true,
           steps: operation.steps.map((step) =>
             step.type === 'read' ? { ...step, values: [] } : step,
           ),

@@ -27,7 +27,7 @@ export function* checkRealTime(facts: Facts): Generator<Finding> {
       advance(facts, entryOf(timelines, timelineOf(write) ?? 0), write)
       advance(facts, entryOf(processes, write.process), write)
     }
-    const { promised, process, reason } = operation
+    const { promised, process, isStale = false } = operation
     if (promised === 'strong') {
       const timeline = timelineOf(operation) ?? (timelines.size > 1 ? 0 : Infinity)
       for (const [each, reached] of timelines) {
@@ -37,10 +37,7 @@ export function* checkRealTime(facts: Facts): Generator<Finding> {
     }
     // What could not be met was said: the freshest replica answered.
     const own = processes.get(process)
-    if (
-      own !== undefined &&
-      (promised === 'strong' || (promised === 'process' && reason !== 'stale'))
-    )
+    if (own !== undefined && (promised === 'strong' || (promised === 'process' && !isStale)))
       yield* compare(facts, operation, own, 'process-read-your-writes', 'the process')
   }
 }

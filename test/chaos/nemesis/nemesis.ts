@@ -76,7 +76,7 @@ const inflictOne = async (
     size,
     killed: (process) => ends.push(process),
   })
-  await sleep(Math.max(0, lastsMs - (now() - start)))
+  await sleep(lastsMs)
   await mend()
   const affects =
     kind.harmless === true ? [] : kind.affectsAll === true ? stage.nodes : node === '' ? [] : [node]

@@ -72,6 +72,8 @@ export interface Record {
   node?: string
   role?: 'primary' | 'replica'
   reason?: string
+  /** The library has said that the process's session could not be met. */
+  isStale?: boolean
 }
 
 const records = new AsyncLocalStorage<Record>()
@@ -80,14 +82,16 @@ const records = new AsyncLocalStorage<Record>()
 export const recording = <T>(record: Record, call: () => Promise<T>): Promise<T> =>
   records.run(record, call)
 
+const note = (facts: Record): void => void Object.assign(records.getStore() ?? {}, facts)
+
 /** The library as the worker uses it. */
 export const openLibrary = ({ config, tokenSecret }: WorkerStart): Cluster => {
   present = connect({
     config: config as never,
     tokenKeys: [{ id: 'chaos', secret: tokenSecret }],
   })
-  present.events.on('query', ({ node, role, reason }) => {
-    Object.assign(records.getStore() ?? {}, { node, role, reason })
-  })
+  present.events.on('query', ({ node, role, reason }) => note({ node, role, reason }))
+  // A snapshot's own record says only that it is one.
+  present.events.on('stale', () => note({ isStale: true }))
   return present
 }

@@ -20,6 +20,7 @@ export interface Ending {
   readonly node?: string
   readonly role?: 'primary' | 'replica'
   readonly reason?: string
+  readonly isStale?: boolean
 }
 
 /** One line of the file: a call that begins, or the same call when it has ended. */
