@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { rolldown } from 'rolldown'
 import type { Plugin } from 'rolldown'
-import type { Mutant } from './mutants.ts'
+import type { Change, Mutant } from './mutants.ts'
 
-/** The source of a mutant's file with its defect. */
-export const mutate = ({ name, file, find, replace }: Mutant, source: string): string => {
+/** The source of a file with the change of a mutant. */
+export const mutate = (name: string, { file, find, replace }: Change, source: string): string => {
   const parts = source.split(find)
   if (parts.length === 2) return parts.join(replace)
   throw new Error(
@@ -14,17 +14,18 @@ export const mutate = ({ name, file, find, replace }: Mutant, source: string): s
   )
 }
 
-const mutation = (mutant: Mutant): Plugin => {
-  const path = resolve(mutant.file)
-  return {
-    name: 'mutation',
-    load(id) {
-      return id === path
-        ? { code: mutate(mutant, readFileSync(path, 'utf8')), moduleType: 'ts' }
-        : null
-    },
-  }
-}
+const mutation = ({ name, changes }: Mutant): Plugin => ({
+  name: 'mutation',
+  load(id) {
+    const own = changes.filter(({ file }) => id === resolve(file))
+    if (own.length === 0) return null
+    const source = readFileSync(id, 'utf8')
+    return {
+      code: own.reduce((code, change) => mutate(name, change, code), source),
+      moduleType: 'ts',
+    }
+  },
+})
 
 /** Bundles a program of this folder with the library in it: with all its parts right, or a mutant's. */
 export const bundle = async (entry: string, output: string, mutant?: Mutant): Promise<void> => {

@@ -1,12 +1,17 @@
 import type { FindingKind } from './checker/finding.ts'
 
-/** The library with one thing wrong, made by a change of its source while the worker is bundled. */
-export interface Mutant {
-  readonly name: string
+/** One text in place of another. */
+export interface Change {
   readonly file: string
   /** Stands in the file once; a change of the library that takes it away must give the mutant another one. */
   readonly find: string
   readonly replace: string
+}
+
+/** The library with one thing wrong, made by a change of its source while the worker is bundled. */
+export interface Mutant {
+  readonly name: string
+  readonly changes: readonly Change[]
   /** One of these proves that it was found. */
   readonly caughtBy: readonly FindingKind[]
   /** The faults that bring it to light; all when absent. */
@@ -16,60 +21,127 @@ export interface Mutant {
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'ignores the token',
-    file: 'src/cluster/session.ts',
-    find: 'if (token !== undefined) await resume(',
-    replace: 'if (token === undefined) await resume(',
+    changes: [
+      {
+        file: 'src/cluster/session.ts',
+        find: 'if (token !== undefined) await resume(',
+        replace: 'if (token === undefined) await resume(',
+      },
+    ],
     caughtBy: ['read-your-writes', 'non-monotonic-read'],
     faults: ['slow replay', 'pause replay'],
   },
   {
     name: 'ignores the position that a session must see',
-    file: 'src/cluster/catch-up.ts',
-    find: 'return this.#followerOf(node).replayed >= lsn\n',
-    replace: 'return this.#followerOf(node).replayed >= 0n\n',
+    changes: [
+      {
+        file: 'src/cluster/catch-up.ts',
+        find: 'return this.#followerOf(node).replayed >= lsn\n',
+        replace: 'return this.#followerOf(node).replayed >= 0n\n',
+      },
+    ],
     caughtBy: ['read-your-writes', 'process-read-your-writes'],
     faults: ['slow replay', 'pause replay'],
   },
   {
     name: 'forgets what a session has read',
-    file: 'src/cluster/consistency.ts',
-    find: 'const node = session.lastRead\n',
-    replace: 'const node = undefined as Node | undefined\n',
+    changes: [
+      {
+        file: 'src/cluster/consistency.ts',
+        find: 'const node = session.lastRead\n',
+        replace: 'const node = undefined as Node | undefined\n',
+      },
+    ],
     caughtBy: ['non-monotonic-read', 'fractured-read'],
     faults: ['slow replay', 'pause replay', 'kill'],
   },
   {
     name: 'repeats writes whose outcome is unknown',
-    file: 'src/cluster/serve-write.ts',
-    find: 'const unknown = asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n',
-    replace:
-      'const unknown = asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n' +
-      'if (unknown) return writeOnce(core, config, { asPool }, deadline, report)\n',
+    changes: [
+      {
+        file: 'src/cluster/serve-write.ts',
+        find: 'const unknown = asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n',
+        replace:
+          'const unknown = asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n' +
+          'if (unknown) return writeOnce(core, config, { asPool }, deadline, report)\n',
+      },
+    ],
     caughtBy: ['duplicate'],
     faults: ['way: mute', 'way: cut-after-send'],
   },
   {
     name: 'calls a write that may have been done not done',
-    file: 'src/cluster/serve-write.ts',
-    find: 'throw unknown ? new WriteOutcomeUnknownError(node.name, { cause: error }) : error\n',
-    replace: 'throw unknown ? new Error("not done") : error\n',
+    changes: [
+      {
+        file: 'src/cluster/serve-write.ts',
+        find: 'throw unknown ? new WriteOutcomeUnknownError(node.name, { cause: error }) : error\n',
+        replace: 'throw unknown ? new Error("not done") : error\n',
+      },
+    ],
     caughtBy: ['failed-applied'],
     faults: ['way: mute', 'way: cut-after-send'],
   },
   {
     name: "gives the reads' failures to the caller",
-    file: 'src/cluster/serve-read.ts',
-    find: "if (failure === 'statement') throw error\n",
-    replace: "if (failure !== 'conflict') throw error\n",
+    changes: [
+      {
+        file: 'src/cluster/serve-read.ts',
+        find: "if (failure === 'statement') throw error\n",
+        replace: "if (failure !== 'conflict') throw error\n",
+      },
+    ],
     caughtBy: ['failed-read'],
     faults: ['kill', 'terminate', 'way: reset'],
   },
   {
     name: 'never gives a connection back after an error',
-    file: 'src/cluster/lease.ts',
-    find: 'if (this.#returned) return\n    this.#returned = true\n',
-    replace: 'if (this.#returned || error !== undefined) return\n    this.#returned = true\n',
+    changes: [
+      {
+        file: 'src/cluster/lease.ts',
+        find: 'if (this.#returned) return\n    this.#returned = true\n',
+        replace: 'if (this.#returned || error !== undefined) return\n    this.#returned = true\n',
+      },
+    ],
     caughtBy: ['connection-leak', 'failed-write', 'not-alive', 'never-returned'],
     faults: ['terminate', 'way: reset', 'kill'],
+  },
+  {
+    name: 'trusts any server that is not in recovery',
+    changes: [
+      {
+        file: 'src/routing/election.ts',
+        find: 'const current = claims.filter((claim) => isCurrent(claim, incumbent))\n',
+        replace: 'const current = claims.slice(0, 1)\n',
+      },
+      {
+        file: 'src/cluster/admission.ts',
+        find: 'if (timeline !== undefined && timeline < (failover.timeline ?? 0))\n',
+        replace: 'if (timeline !== undefined && timeline < 0)\n',
+      },
+    ],
+    caughtBy: [
+      'two-primaries',
+      'stale-primary-read',
+      'read-your-writes',
+      'process-read-your-writes',
+    ],
+    faults: ['promotion: the old primary comes back'],
+  },
+  {
+    name: 'compares positions without their timelines',
+    changes: [
+      {
+        file: 'src/nodes/position.ts',
+        find: 'if (one === undefined || other.timeline > one.timeline) return other\n  return other.timeline === one.timeline && other.lsn > one.lsn ? other : one\n',
+        replace: 'return one === undefined || other.lsn > one.lsn ? other : one\n',
+      },
+      {
+        file: 'src/cluster/catch-up.ts',
+        find: 'for (const follower of this.#followers.values()) follower.reset()\n',
+        replace: 'void this.#followers\n',
+      },
+    ],
+    caughtBy: ['read-your-writes', 'process-read-your-writes', 'non-monotonic-read'],
+    faults: ['promotion: of a replica that is behind', 'promotion: the old primary was frozen'],
   },
 ]

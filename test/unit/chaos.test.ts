@@ -6,14 +6,19 @@ import { MUTANTS } from '../chaos/mutants.ts'
 import { FAULT_KINDS } from '../chaos/nemesis/nemesis.ts'
 import { schedule } from '../chaos/nemesis/schedule.ts'
 
-test.each(MUTANTS)('the mutant that $name still finds its place in the library', (mutant) => {
-  const source = readFileSync(mutant.file, 'utf8')
-  expect(mutate(mutant, source)).toContain(mutant.replace)
-})
+test.each(MUTANTS)(
+  'the mutant that $name still finds its places in the library',
+  ({ name, changes }) => {
+    for (const change of changes)
+      expect(mutate(name, change, readFileSync(change.file, 'utf8'))).toContain(change.replace)
+  },
+)
 
 test('a mutant without its place is an error that says what to do', () => {
-  const [mutant] = MUTANTS
-  expect(() => mutate(mutant!, 'something else')).toThrow(/0 times in .*test\/chaos\/mutants\.ts/)
+  const [change] = MUTANTS[0]!.changes
+  expect(() => mutate('x', change!, 'something else')).toThrow(
+    /0 times in .*test\/chaos\/mutants\.ts/,
+  )
 })
 
 test('mutants name faults that exist', () => {
