@@ -6,12 +6,17 @@ export {
   CHANNELS,
   type ClusterEvents,
   type EventSource,
+  type LagEvent,
   type NodeEvent,
+  type NodeState,
   type QueryEvent,
   type PrimaryEvent,
+  type ReloadEvent,
+  type RoleEvent,
   type StaleEvent,
 } from './cluster/events.ts'
 export { type Isolation, ISOLATIONS } from './cluster/scope.ts'
+export type { ReloadOptions } from './cluster/reload.ts'
 export type { OpenSession, SessionOptions } from './cluster/session.ts'
 export type { Settings } from './cluster/settings.ts'
 export type { SnapshotOptions } from './cluster/snapshot.ts'

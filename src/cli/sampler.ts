@@ -1,9 +1,9 @@
 import type { ClusterConfig, NodeConfig } from '../config/types.ts'
 import type { NodeClient } from '../nodes/client.ts'
-import { glanceAt } from '../nodes/inspection.ts'
-import type { Glance } from '../nodes/inspection.ts'
 import { LagBook } from '../nodes/lag.ts'
 import type { Lsn } from '../nodes/position.ts'
+import { StateProbe } from '../nodes/state.ts'
+import type { ServerState } from '../nodes/state.ts'
 import { closeConnection, destroyConnection, openConnection } from './connection.ts'
 import type { Patience } from './connection.ts'
 import { formatFailure } from './format.ts'
@@ -29,6 +29,7 @@ export class Sampler {
   readonly #patience: Patience
   readonly #clients = new Map<NodeConfig, NodeClient>()
   readonly #failures = new Map<NodeConfig, string>()
+  readonly #probes = new Map<NodeConfig, StateProbe>()
   readonly #book = new LagBook<NodeConfig>()
   #firstAt: number | undefined
 
@@ -67,15 +68,15 @@ export class Sampler {
 
   #lagOf(
     node: NodeConfig,
-    glance: Glance | Silence,
+    glance: ServerState | Silence,
     target: Lsn | undefined,
   ): LagFields | undefined {
     if ('failure' in glance || !glance.inRecovery || glance.position === undefined) return undefined
-    this.#book.recordReplica(node, glance.position)
+    this.#book.recordReplica(node, glance.position, glance.at)
     if (target === undefined) return undefined
     const lagBytes = glance.position >= target ? 0 : Number(target - glance.position)
     const now = performance.now()
-    const lagMs = this.#book.lagMs(node, now)
+    const lagMs = this.#book.atMostMs(node, now)
     if (lagMs !== undefined) return { lagBytes, lagMs, lagIsLeast: false }
     // It has not yet come to where the primary stood when we began.
     return { lagBytes, lagMs: now - (this.#firstAt ?? now), lagIsLeast: true }
@@ -91,11 +92,13 @@ export class Sampler {
     }
   }
 
-  async #ask(node: NodeConfig): Promise<Glance | Silence> {
+  async #ask(node: NodeConfig): Promise<ServerState | Silence> {
     const client = this.#clients.get(node)
     if (client === undefined) return { failure: this.#failures.get(node) ?? 'no connection' }
+    const probe = this.#probes.get(node) ?? new StateProbe()
+    this.#probes.set(node, probe)
     try {
-      return await glanceAt(client)
+      return await probe.ask(client)
     } catch (error) {
       destroyConnection(client)
       this.#clients.delete(node)
@@ -114,7 +117,7 @@ const NO_LAG: LagFields = { lagBytes: undefined, lagMs: undefined, lagIsLeast: f
 
 const describe = (
   node: NodeConfig,
-  glance: Glance | Silence,
+  glance: ServerState | Silence,
   lag: LagFields | undefined,
 ): Sample => ({
   node,

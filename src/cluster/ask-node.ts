@@ -1,7 +1,6 @@
 import type { ClientBase } from 'pg'
+import { ask } from '../nodes/ask.ts'
 import type { Node } from '../nodes/node.ts'
-import { Deadline } from './deadline.ts'
-import { Lease } from './lease.ts'
 
 /**
  * Asks a server about itself, on the connection that is kept for that. `undefined` when it does not
@@ -12,17 +11,8 @@ export const askNode = async <T>(
   timeoutMs: number,
   question: (client: ClientBase) => Promise<T>,
 ): Promise<T | undefined> => {
-  const deadline = new Deadline({ timeoutMs })
-  let lease: Lease | undefined
-  try {
-    const taken = (lease = await Lease.take(node.control, deadline))
-    const answer = await deadline.race(question(taken.client), () => taken.abandon())
-    taken.release()
-    return answer
-  } catch (error) {
-    lease?.release(error)
-    return undefined
-  }
+  const answer = await ask(node.control, timeoutMs, question)
+  return answer.kind === 'answered' ? answer.value : undefined
 }
 
 /** A server that is alive answers in this time, whatever it is busy with. */

@@ -88,6 +88,20 @@ export class CatchUp {
     for (const follower of this.#followers.values()) follower.reset()
   }
 
+  /** A replica has replayed at least this. */
+  observe(node: Node, lsn: Lsn): void {
+    this.#followerOf(node).observe(lsn)
+  }
+
+  /** What a replica had replayed counts no more. */
+  forget(node: Node): void {
+    this.#followers.get(node)?.reset()
+  }
+
+  remove(node: Node): void {
+    this.#followers.delete(node)
+  }
+
   /** Whether a replica is known to have replayed this position. */
   has(node: Node, lsn: Lsn): boolean {
     return this.#followerOf(node).replayed >= lsn

@@ -1,14 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import type { Node } from '../nodes/node.ts'
+import { PROBE_NAME } from '../nodes/state.ts'
 import type { ServerState } from '../nodes/state.ts'
 import type { Answer } from '../routing/election.ts'
 import { askNode } from './ask-node.ts'
 
 const { askMs, silentMs } = RUNTIME_LIMITS.discovery
-
-/** Of the prepared statement on the connection that is kept for questions. */
-const PROBE_NAME = 'segregato_state'
 
 /** Asks all nodes at once what they are, and does not wait long for those that kept silent the last time. */
 export class Census {

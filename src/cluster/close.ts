@@ -19,7 +19,8 @@ export const closeTimeout = ({
 /** Refuses new work, lets running work finish within the limit, then closes every connection. */
 export const closeCore = async (core: Core, timeoutMs: number): Promise<void> => {
   core.state = 'closing'
-  const connections = core.nodes.flatMap((node) => node.connections)
+  core.watch.monitor.stop()
+  const connections = core.connected.flatMap((node) => node.connections)
   const finished = Promise.all(connections.map((each) => each.renew()))
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<void>((resolve) => {

@@ -26,9 +26,9 @@ const AFTER_END = 'Cannot use a pool after calling end on the pool'
  */
 export abstract class ClusterPool extends pg.Pool {
   readonly #core: Core
-  readonly #connections: readonly Connections[]
+  readonly #lane: 'read' | 'write'
 
-  constructor(core: Core, connections: readonly Connections[], max: number) {
+  constructor(core: Core, lane: 'read' | 'write', max: number) {
     const { idleTimeoutMs, maxLifetimeMs, connectTimeoutMs } = core.config.primary
     // For readers of `pool.options` only: the connections are the nodes'.
     super({
@@ -40,10 +40,10 @@ export abstract class ClusterPool extends pg.Pool {
       allowExitOnIdle: true,
     })
     this.#core = core
-    this.#connections = connections
-    for (const source of connections) {
-      for (const event of POOL_EVENTS) source.on(event, (...args) => this.#forward(event, args))
-    }
+    this.#lane = lane
+    core.attach((node) => {
+      for (const event of POOL_EVENTS) node[lane].on(event, (...args) => this.#forward(event, args))
+    })
   }
 
   protected get core(): Core {
@@ -110,6 +110,10 @@ export abstract class ClusterPool extends pg.Pool {
     }
     const { table } = statement
     return this.serve(toConfig(statement), table === undefined ? options : { ...options, table })
+  }
+
+  get #connections(): readonly Connections[] {
+    return this.#core.connected.map((node) => node[this.#lane])
   }
 
   get counts(): ConnectionCounts {

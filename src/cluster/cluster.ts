@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/load.ts'
-import type { ClusterConfigInput } from '../config/input.ts'
+import type { ClusterConfigInput, LoadOptions } from '../config/input.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { PoolOptions } from '../nodes/options.ts'
 import { randomKey } from '../routing/token.ts'
@@ -11,6 +11,8 @@ import { Core } from './core.ts'
 import type { EventSource } from './events.ts'
 import { observeScope } from './observe.ts'
 import { ReaderPool } from './reader-pool.ts'
+import { applyConfig } from './reload.ts'
+import type { ReloadOptions } from './reload.ts'
 import { runSnapshot } from './snapshot.ts'
 import type { SnapshotOptions } from './snapshot.ts'
 import type { Executor, PageReader, RoutedPool, Target } from './statement.ts'
@@ -61,12 +63,14 @@ export class Cluster {
   readonly #core: Core
   readonly #tokenKeys: readonly TokenKey[]
   readonly #onClose: (cluster: Cluster) => void
+  #source: LoadOptions
   #closing: Promise<void> | undefined
 
   /** @internal Use `connect()`. */
   constructor(options: ConnectOptions, onClose: (cluster: Cluster) => void) {
     const { pool = {}, tokenKeys, ...source } = options
     this.#tokenKeys = tokenKeys === undefined ? [randomKey()] : checkTokenKeys(tokenKeys)
+    this.#source = source
     const config = loadConfig(source)
     if (config.notices.length > 0) {
       process.emitWarning(config.notices.join('\n'), {
@@ -185,6 +189,30 @@ export class Cluster {
   /** What this process knows of its nodes; asks no server. */
   status(): ClusterStatus {
     return statusOf(this.#core)
+  }
+
+  /**
+   * Reads the configuration again and puts it in place at once: replicas come and go, settings
+   * change, a promoted replica may have become the master. A node stays while host, port, database,
+   * user and the way it is connected stay; what runs on others may finish within `timeoutMs`.
+   * When the configuration has a mistake nothing changes. Resolves when what has left is closed.
+   *
+   * @throws ConfigError with all mistakes, or when the master is a server that was no node so far
+   *
+   * @example
+   * ```ts
+   * process.on('SIGHUP', () => {
+   *   cluster.reload().catch((error: unknown) => console.error(error))
+   * })
+   * ```
+   */
+  async reload({ timeoutMs, ...source }: ReloadOptions = {}): Promise<void> {
+    this.#core.assertOpen()
+    const limitMs = timeoutMs === undefined ? undefined : closeTimeout({ timeoutMs })
+    const next = { ...this.#source, ...source }
+    const applied = applyConfig(this.#core, loadConfig(next), limitMs)
+    this.#source = next
+    await applied
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { ClusterSettings, Consistency } from '../config/types.ts'
 import type { Node } from '../nodes/node.ts'
-import type { Position } from '../nodes/position.ts'
+import type { Lsn, Position } from '../nodes/position.ts'
 import { Session } from '../routing/session.ts'
 import { CatchUp } from './catch-up.ts'
 import type { Members } from './topology.ts'
@@ -26,7 +26,7 @@ const NO_DEMAND: Demand = { primary: false, explicit: false, waitedMs: 0, served
 /** Keeps what sessions must see: positions of writes, positions of replicas, and the process's own session. */
 export class ConsistencyKeeper {
   readonly #members: Members
-  readonly #settings: ClusterSettings
+  readonly #config: { readonly settings: ClusterSettings }
   readonly #explicit: () => Session<Node> | undefined
   readonly #writes: WritePositions
   readonly #catchUp: CatchUp
@@ -35,11 +35,11 @@ export class ConsistencyKeeper {
   /** @param explicit - the caller's session, when one was opened */
   constructor(
     members: Members,
-    settings: ClusterSettings,
+    config: { readonly settings: ClusterSettings },
     explicit: () => Session<Node> | undefined,
   ) {
     this.#members = members
-    this.#settings = settings
+    this.#config = config
     this.#explicit = explicit
     this.#writes = new WritePositions(members)
     this.#catchUp = new CatchUp()
@@ -49,6 +49,25 @@ export class ConsistencyKeeper {
   reset(): void {
     this.#writes.reset()
     this.#catchUp.reset()
+  }
+
+  get #settings(): ClusterSettings {
+    return this.#config.settings
+  }
+
+  /** A replica has told how far it has come. */
+  observe(node: Node, lsn: Lsn): void {
+    this.#catchUp.observe(node, lsn)
+  }
+
+  /** A replica may show less than it did: it is asked anew. */
+  forget(node: Node): void {
+    this.#catchUp.forget(node)
+  }
+
+  /** A node is none of the cluster's any more. */
+  left(node: Node): void {
+    this.#catchUp.remove(node)
   }
 
   #hasReplicas(): boolean {

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
-import type { ClusterConfig, NodeConfig } from '../config/types.ts'
+import type { ClusterConfig, ClusterSettings, NodeConfig } from '../config/types.ts'
 import { ClusterClosedError, ConfigError, UnknownNodeError } from '../errors.ts'
 import { Node } from '../nodes/node.ts'
 import type { PoolOptions } from '../nodes/options.ts'
@@ -12,16 +12,17 @@ import { admit } from './admission.ts'
 import { ConsistencyKeeper } from './consistency.ts'
 import { currentSession } from './context.ts'
 import { publish } from './events.ts'
-import type { ClusterEvents, EventSource, NodeEvent } from './events.ts'
+import type { ClusterEvents, EventSource } from './events.ts'
 import { Failover } from './failover.ts'
 import { Freshness } from './freshness.ts'
 import type { Target } from './statement.ts'
 import { Telemetry } from './telemetry.ts'
 import { Topology } from './topology.ts'
+import { NodeWatch } from './watch.ts'
 
 /** What the parts of a cluster share: its nodes, its rules, its events and whether it is open. */
 export class Core {
-  readonly config: ClusterConfig
+  #config: ClusterConfig
   readonly poolOptions: PoolOptions
   readonly topology: Topology
   readonly failover: Failover
@@ -32,38 +33,117 @@ export class Core {
   readonly fallback: FallbackBudget
   readonly events: EventSource = new EventEmitter<ClusterEvents>()
   readonly telemetry: Telemetry
+  /** What is known of the nodes comes through this. */
+  readonly watch: NodeWatch
   state: 'open' | 'closing' | 'closed' = 'open'
+  /** Nodes that have left the configuration, with what still runs on them. */
+  readonly #leaving = new Set<Node>()
+  readonly #attached: ((node: Node) => void)[] = []
+  #candidates: readonly Node[] = []
+  #sameHistory = false
 
   constructor(config: ClusterConfig, pool: PoolOptions) {
-    this.config = config
+    this.#config = config
     this.poolOptions = pool
-    const open = (node: NodeConfig): Node =>
-      new Node(node, {
-        pool,
-        quarantine: RUNTIME_LIMITS.quarantine,
-        beginWrite: () => this.consistency.beginWrite(),
-        admit: (of, client, purpose) => admit(this, of, client, purpose),
-        onRecovery: (of, inRecovery) => this.#heard(of, inRecovery),
-        onChange: (changed) => this.#changed(changed),
-      })
-    this.topology = new Topology([open(config.primary), ...config.replicas.map(open)], () =>
-      this.#reorganised(),
-    )
+    const nodes = [config.primary, ...config.replicas].map((node) => this.open(node))
+    this.topology = new Topology(nodes as [Node, ...Node[]], () => this.#reorganised())
     const { settings } = config
     this.failover = new Failover({
       topology: this.topology,
-      oneServer: settings.allowSameServer,
+      isOneServer: () => this.oneServer,
       isOpen: () => this.state !== 'closed',
       announce: (event) => publish(this.events, 'primary', event),
     })
-    this.consistency = new ConsistencyKeeper(this.topology, settings, () => currentSession(this))
+    this.consistency = new ConsistencyKeeper(this.topology, this, () => currentSession(this))
     this.fallback = new FallbackBudget(() =>
-      Math.max(1, Math.floor(this.primary.config.pool * settings.fallbackShare)),
+      Math.max(1, Math.floor(this.primary.config.pool * this.settings.fallbackShare)),
     )
-    this.freshness = new Freshness(this.topology)
+    this.freshness = new Freshness(this.topology, () => this.watch.monitor.isWatching)
     this.telemetry = new Telemetry(this)
     this.router = new Router(this.topology, createBalancer(settings.balancing))
     this.router.share = settings.replicaShare
+    this.watch = new NodeWatch({
+      members: this.topology,
+      settings: () => this.settings,
+      freshness: this.freshness,
+      consistency: this.consistency,
+      events: this.events,
+      onRefit: () => this.#refit(),
+      onProbed: (node, state) => state && this.failover.observe(node, state),
+    })
+    this.#refit()
+  }
+
+  /** The present configuration: the one of `connect()`, or of the last `reload()`. */
+  get config(): ClusterConfig {
+    return this.#config
+  }
+
+  get settings(): ClusterSettings {
+    return this.#config.settings
+  }
+
+  /** A node that is not yet one of the cluster's. */
+  open(config: NodeConfig): Node {
+    return new Node(config, {
+      pool: this.poolOptions,
+      health: () => ({ ...RUNTIME_LIMITS.quarantine, watched: this.settings.probe === 'interval' }),
+      beginWrite: () => this.consistency.beginWrite(),
+      admit: (of, client, purpose) => admit(this, of, client, purpose),
+      onRecovery: (of, inRecovery) => this.#heard(of, inRecovery),
+      onChange: (changed) => this.#changed(changed),
+      onReconnect: (node) => this.watch.reconnected(node),
+    })
+  }
+
+  /** To be called with each piece of work. A promise: wait for it first, since nothing is known of the nodes. */
+  use(): Promise<void> | undefined {
+    return this.watch.monitor.use()
+  }
+
+  /** Calls a function with every node that there is, and with each that comes. */
+  attach(to: (node: Node) => void): void {
+    this.#attached.push(to)
+    for (const node of this.nodes) to(node)
+  }
+
+  /** Another configuration with its nodes takes the place of the present one. */
+  replace(
+    config: ClusterConfig,
+    nodes: readonly Node[],
+    primary: Node,
+    removed: readonly Node[],
+  ): void {
+    const { balancing, replicaShare } = this.settings
+    this.#config = config
+    for (const node of removed) this.#leaving.add(node)
+    for (const node of nodes) {
+      if (!this.nodes.includes(node)) for (const to of this.#attached) to(node)
+    }
+    const next = config.settings
+    if (next.balancing !== balancing) this.router.balancer = createBalancer(next.balancing)
+    // What was set at run time stays, unless the configuration says something new.
+    if (next.replicaShare !== replicaShare) this.router.share = next.replicaShare
+    this.#sameHistory = primary === this.primary
+    this.topology.replace(nodes, primary)
+    this.#sameHistory = false
+  }
+
+  /** Nothing runs any more on a node that has left. */
+  left(node: Node): void {
+    this.#leaving.delete(node)
+    this.consistency.left(node)
+    this.freshness.forget(node)
+  }
+
+  /** All nodes that hold connections: also those that have left and whose last statements still run. */
+  get connected(): readonly Node[] {
+    return this.#leaving.size === 0 ? this.nodes : [...this.nodes, ...this.#leaving]
+  }
+
+  /** The replicas that may serve reads: all that are what they should be, healthy or not. */
+  get candidates(): readonly Node[] {
+    return this.#candidates
   }
 
   get nodes(): readonly Node[] {
@@ -135,26 +215,23 @@ export class Core {
 
   /** What was known of positions belongs to other roles, or to another history. */
   #reorganised(): void {
+    if (!this.#sameHistory) {
+      this.consistency.reset()
+      this.freshness.reset()
+    }
+    this.#refit()
+    this.watch.reorganised()
+  }
+
+  #refit(): void {
+    const { replicas } = this
+    const fit = (node: Node): boolean => node.wrongServer === undefined
+    this.#candidates = replicas.every(fit) ? replicas : replicas.filter(fit)
     this.router.invalidate()
-    this.consistency.reset()
-    this.freshness.reset()
   }
 
   #changed(node: Node): void {
     this.router.invalidate()
-    const { cause, until } = node.health
-    publish(this.events, 'node', {
-      node: node.name,
-      role: node.role,
-      state: STATES[cause],
-      quarantineMs: Math.max(0, Math.round(until - performance.now())),
-      error: node.lastError && describeFailure(node.lastError),
-    })
+    this.watch.changed(node)
   }
-}
-
-const STATES: Record<Node['health']['cause'], NodeEvent['state']> = {
-  none: 'healthy',
-  unreachable: 'quarantined',
-  misconfigured: 'misconfigured',
 }

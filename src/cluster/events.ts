@@ -2,18 +2,52 @@ import { channel } from 'node:diagnostics_channel'
 import type { EventEmitter } from 'node:events'
 import type { Routing } from './statement.ts'
 
+/** Whether a node may serve, in one word. */
+export type NodeState = 'healthy' | 'quarantined' | 'misconfigured' | 'wrong-server'
+
 /** A change of a node's health; sent once per change, never per failure. */
 export interface NodeEvent {
   /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
-  /** What the configuration says the node is. */
+  /** What the node is in the cluster now. */
   readonly role: 'primary' | 'replica'
-  /** `quarantined`: left alone for a while after failures; `misconfigured`: it refuses our credentials or TLS. */
-  readonly state: 'healthy' | 'quarantined' | 'misconfigured'
-  /** For how long the node is left alone, in milliseconds; 0 when healthy. */
+  /**
+   * `quarantined`: left alone after failures; `misconfigured`: it refuses our credentials or TLS;
+   * `wrong-server`: it belongs to another cluster or is no replica, and serves nothing until that is mended.
+   */
+  readonly state: NodeState
+  /** For how long the node is left alone at least, in milliseconds; 0 when healthy. */
   readonly quarantineMs: number
   /** The failure's code or class, never its text: that may name users and databases. */
   readonly error: string | undefined
+}
+
+/** A node's role in the cluster has changed. */
+export interface RoleEvent {
+  /** The node's key in the configuration, such as `replica1`. */
+  readonly node: string
+  /** What it is from now on. */
+  readonly role: 'primary' | 'replica'
+}
+
+/** A replica has fallen further behind than `max_lag_ms` allows, or has caught up again. */
+export interface LagEvent {
+  /** The node's key in the configuration, such as `replica1`. */
+  readonly node: string
+  /** Whether it is too far behind, or its lag is not known. */
+  readonly behind: boolean
+  /** How far it is behind, in milliseconds at most; `undefined` when that is not known. */
+  readonly lagMs: number | undefined
+  /** The same in bytes of the primary's log. */
+  readonly lagBytes: number | undefined
+}
+
+/** `reload()` has put another configuration in place. */
+export interface ReloadEvent {
+  /** Nodes that are new, or whose connections are made in another way. */
+  readonly added: readonly string[]
+  /** Nodes that serve no more; what runs on them may finish. */
+  readonly removed: readonly string[]
 }
 
 /** One statement of a pool or a model. */
@@ -58,6 +92,12 @@ export interface ClusterEvents {
   node: [event: NodeEvent]
   /** Another node became the primary, or none is to be found. */
   primary: [event: PrimaryEvent]
+  /** A node became primary or replica. */
+  role: [event: RoleEvent]
+  /** A replica is too far behind for `max_lag_ms`, or no longer. */
+  lag: [event: LagEvent]
+  /** Another configuration is in place. */
+  reload: [event: ReloadEvent]
   /** A read may have missed a write of this process. */
   stale: [event: StaleEvent]
   /** A statement was answered. Costs nothing while nobody listens. */
@@ -77,6 +117,12 @@ export const CHANNELS = {
   node: 'segregato:node',
   /** Messages are `PrimaryEvent`s. */
   primary: 'segregato:primary',
+  /** Messages are `RoleEvent`s. */
+  role: 'segregato:role',
+  /** Messages are `LagEvent`s. */
+  lag: 'segregato:lag',
+  /** Messages are `ReloadEvent`s. */
+  reload: 'segregato:reload',
   /** Messages are `QueryEvent`s. */
   query: 'segregato:query',
   /** Messages are `StaleEvent`s. */
@@ -86,6 +132,9 @@ export const CHANNELS = {
 const channels = {
   node: channel(CHANNELS.node),
   primary: channel(CHANNELS.primary),
+  role: channel(CHANNELS.role),
+  lag: channel(CHANNELS.lag),
+  reload: channel(CHANNELS.reload),
   query: channel(CHANNELS.query),
   stale: channel(CHANNELS.stale),
 }

@@ -19,7 +19,7 @@ const PAUSE_GROWTH = 1.1
 interface Surroundings {
   readonly topology: Topology
   /** `allow_same_server`: nodes of one identity are one server. */
-  readonly oneServer: boolean
+  readonly isOneServer: () => boolean
   /** False when the cluster is closed: nobody needs a primary any more. */
   readonly isOpen: () => boolean
   readonly announce: (event: PrimaryEvent) => void
@@ -88,10 +88,10 @@ export class Failover {
   /** What a server has said of itself by the way. */
   observe(node: Node, state: ServerState): void {
     node.observed = state
-    const { topology, oneServer } = this.#around
+    const { topology, isOneServer } = this.#around
     const accepts = !state.inRecovery && !state.readOnly
     if (node !== topology.primary) {
-      if (accepts && !oneServer) this.check()
+      if (accepts && !isOneServer()) this.check()
     } else if (!accepts || (state.timeline ?? Infinity) < (this.#timeline ?? 0)) this.suspect(node)
     else if (this.#trusted) this.#confirm(node, false)
   }
@@ -145,7 +145,7 @@ export class Failover {
       await sleep(this.#pauseMs * (0.75 + 0.5 * Math.random()), undefined, { ref: false })
       this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * PAUSE_GROWTH)
     }
-    const { topology, oneServer } = this.#around
+    const { topology, isOneServer } = this.#around
     const { nodes } = topology
     this.#answers = await this.#census.take(nodes)
     const incumbent = {
@@ -153,7 +153,7 @@ export class Failover {
       systemIdentifier: this.#systemIdentifier,
       timeline: this.#timeline,
     }
-    this.#conclude(elect(this.#answers, incumbent, nodes.length, oneServer))
+    this.#conclude(elect(this.#answers, incumbent, nodes.length, isOneServer()))
   }
 
   #conclude(verdict: Verdict<Node>): void {

@@ -41,8 +41,10 @@ export const planRead = (
   if (only === undefined) core.assertNotMisconfigured()
   const candidates =
     only === undefined && tried.size === 0
-      ? core.replicas
-      : (only ?? core.replicas).filter((node) => node !== core.primary && !tried.has(node))
+      ? core.candidates
+      : (only ?? core.candidates).filter(
+          (node) => node !== core.primary && node.wrongServer === undefined && !tried.has(node),
+        )
   const maxLagMs = options.maxLagMs ?? core.config.settings.maxLagMs
   const fresh =
     maxLagMs === undefined ? undefined : (node: Node) => core.freshness.isWithin(node, maxLagMs)

@@ -23,7 +23,7 @@ export class ReaderPool extends ClusterPool {
     const nodes = core.replicas.length > 0 ? core.replicas : [core.primary]
     super(
       core,
-      core.nodes.map(({ read }) => read),
+      'read',
       nodes.reduce((sum, { config }) => sum + config.pool, 0),
     )
   }

@@ -45,6 +45,8 @@ export const serveRead = <T>(
     const tried = new Set<Node>()
     const problems: NodeProblem[] = []
     let lastError: unknown
+    const waking = core.use()
+    if (waking !== undefined) await deadline.race(waking, () => {})
     for (;;) {
       if (core.state === 'closed') throw new ClusterClosedError()
       const planned = planRead(core, options, deadline, tried)

@@ -48,6 +48,8 @@ export interface WriterLease {
  */
 export const leaseWriter = async (core: Core, deadline: Deadline): Promise<WriterLease> => {
   core.assertOpen()
+  const waking = core.use()
+  if (waking !== undefined) await deadline.race(waking, () => {})
   const { failover } = core
   const startedAt = performance.now()
   const limitMs = core.primary.config.connectTimeoutMs

@@ -2,6 +2,8 @@ import type { NodeConfig } from '../config/types.ts'
 import type { ConnectionCounts, Connections } from '../nodes/connections.ts'
 import type { Node } from '../nodes/node.ts'
 import type { Core } from './core.ts'
+import type { NodeState } from './events.ts'
+import { stateOf } from './watch.ts'
 
 /** What this process knows of one node; nothing is asked of the server. */
 export interface NodeStatus {
@@ -17,14 +19,29 @@ export interface NodeStatus {
   readonly tags: readonly string[]
   /** How the connection is protected: not at all, encrypted only, or with the server's certificate checked. */
   readonly tls: 'off' | 'require' | 'verify-ca' | 'verify-full'
-  /** `quarantined`: left alone for a while after failures; `misconfigured`: it refuses our credentials or TLS. */
-  readonly state: 'healthy' | 'quarantined' | 'misconfigured'
-  /** Milliseconds until the node is tried again; 0 when healthy. */
+  /**
+   * `quarantined`: left alone after failures; `misconfigured`: it refuses our credentials or TLS;
+   * `wrong-server`: it belongs to another cluster or is no replica, and serves nothing until that is mended.
+   */
+  readonly state: NodeState
+  /** Milliseconds for which the node is left alone at least; 0 when healthy. */
   readonly quarantineMs: number
-  /** Failures since the last success. */
+  /** How often in succession the node has been left alone; 0 when healthy. */
   readonly failures: number
-  /** The most that the node can be behind the primary, in milliseconds, when that is known. */
+  /** How far the node was behind when it was asked last, in bytes of the primary's log; `undefined`: not known. */
+  readonly lagBytes: number | undefined
+  /** The same in milliseconds, at most. */
   readonly lagMs: number | undefined
+  /** The timeline that it writes or follows. */
+  readonly timeline: number | undefined
+  /** Whether the replay of a replica is paused. */
+  readonly replayPaused: boolean | undefined
+  /** Whether a replica has a connection to the server that it follows. */
+  readonly receiving: boolean | undefined
+  /** The server's version, such as `'18.4'`. */
+  readonly version: string | undefined
+  /** How long ago the node last said what is told here of it, in milliseconds; `undefined`: it has not yet. */
+  readonly observedAgoMs: number | undefined
   /** Connections for reading. */
   readonly read: ConnectionCounts
   /** Connections for writing; on the primary only. */
@@ -56,8 +73,10 @@ export const statusOf = (core: Core): ClusterStatus => ({
 
 const nodeStatus = (core: Core, node: Node): NodeStatus => {
   const { host, port } = node.config
-  const { cause, failures, until } = node.health
-  const quarantineMs = Math.max(0, Math.round(until - performance.now()))
+  const { cause, failures, notBefore } = node.health
+  const now = performance.now()
+  const lag = core.freshness.lag(node)
+  const { observed } = node
   return {
     node: node.name,
     role: node.role,
@@ -65,10 +84,16 @@ const nodeStatus = (core: Core, node: Node): NodeStatus => {
     port,
     tags: node.tags,
     tls: tlsOf(node.config.ssl),
-    state: cause === 'misconfigured' ? cause : quarantineMs > 0 ? 'quarantined' : 'healthy',
-    quarantineMs,
-    failures,
-    lagMs: core.freshness.lagMs(node),
+    state: stateOf(node),
+    quarantineMs: cause === 'none' ? 0 : Math.max(0, Math.round(notBefore - now)),
+    failures: cause === 'none' ? 0 : failures,
+    lagBytes: lag?.bytes,
+    lagMs: lag?.ms === undefined ? undefined : Math.round(lag.ms),
+    timeline: observed?.timeline,
+    replayPaused: observed?.replayPaused,
+    receiving: observed?.receiving,
+    version: observed?.version,
+    observedAgoMs: observed === undefined ? undefined : Math.round(now - observed.at),
     read: countsOf(node.read),
     write: node.role === 'primary' ? countsOf(node.write) : undefined,
   }

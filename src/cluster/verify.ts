@@ -1,8 +1,8 @@
 import { ClusterVerificationError } from '../errors.ts'
 import type { NodeProblem } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
-import { probeIdentity } from '../nodes/probe.ts'
 import type { ServerIdentity } from '../nodes/probe.ts'
+import { wrongServer } from '../routing/suitability.ts'
 import type { Core } from './core.ts'
 
 /** What `verify()` learned of one node. */
@@ -20,6 +20,7 @@ export interface VerifiedNode extends ServerIdentity {
  */
 export const verifyCluster = async (core: Core): Promise<VerifiedNode[]> => {
   core.assertOpen()
+  await core.use()
   const problems: NodeProblem[] = []
   const verified: VerifiedNode[] = []
   let cause: unknown
@@ -42,13 +43,12 @@ export const verifyCluster = async (core: Core): Promise<VerifiedNode[]> => {
 }
 
 const identify = async (node: Node): Promise<ServerIdentity> => {
-  // By the connections for writing where there are some: those for reading are read-only on every server.
-  const lane = node.role === 'primary' ? node.write : node.read
-  const client = await lane.acquire()
+  // Not the connections for reading: these are read-only on every server.
+  const client = await node.control.acquire()
   try {
-    const identity = await probeIdentity(client)
+    const { inRecovery, readOnly, systemIdentifier, version } = await node.probe.ask(client)
     client.release()
-    return identity
+    return { inRecovery, readOnly, systemIdentifier, version }
   } catch (error) {
     client.release(error as Error)
     throw error
@@ -67,16 +67,11 @@ const problemOf = (
       ? 'is the master, but its sessions are read-only (default_transaction_read_only)'
       : undefined
   }
-  const sameAsPrimary =
-    primary?.systemIdentifier !== undefined && node.systemIdentifier === primary.systemIdentifier
-  if (!node.inRecovery && !(allowSameServer && sameAsPrimary)) {
-    return 'is configured as a replica, but the server is not in recovery: it would accept writes'
-  }
-  if (node.systemIdentifier === undefined || primary?.systemIdentifier === undefined)
-    return undefined
-  return sameAsPrimary
-    ? undefined
-    : `belongs to another cluster than the master: its system identifier is ${node.systemIdentifier}, not ${primary.systemIdentifier}`
+  const wrong = wrongServer(node, primary, allowSameServer)
+  if (wrong === undefined) return undefined
+  return wrong === 'not-in-recovery'
+    ? 'is configured as a replica, but the server is not in recovery: it would accept writes'
+    : `belongs to another cluster than the master: its system identifier is ${node.systemIdentifier}, not ${primary?.systemIdentifier}`
 }
 
 const describe = (error: unknown): string => {

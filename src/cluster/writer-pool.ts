@@ -19,11 +19,7 @@ export class WriterPool extends ClusterPool {
 
   constructor(core: Core) {
     const { primary } = core
-    super(
-      core,
-      core.nodes.map(({ write }) => write),
-      primary.config.pool,
-    )
+    super(core, 'write', primary.config.pool)
   }
 
   protected override async lend(): Promise<PoolClient> {

@@ -65,6 +65,7 @@ const buildSettings = (entry: Entry | undefined, reading: Reading): ClusterSetti
     waitTimeoutMs: valid(section.wait_timeout_ms) ?? SETTING_DEFAULTS.waitTimeoutMs,
     stickyMs: valid(section.sticky_ms) ?? SETTING_DEFAULTS.stickyMs,
     fallbackShare: valid(section.fallback_share) ?? SETTING_DEFAULTS.fallbackShare,
+    probe: valid(section.probe) ?? SETTING_DEFAULTS.probe,
   })
 }
 

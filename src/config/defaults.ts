@@ -8,7 +8,7 @@ export const NODE_DEFAULTS = Object.freeze({
   applicationName: 'segregato',
   connectTimeoutMs: 5_000,
   idleTimeoutMs: 10_000,
-  maxLifetimeMs: 1_800_000,
+  maxLifetimeMs: 300_000,
   statementTimeoutMs: undefined,
   preparedStatements: true,
   pgbouncer: false,
@@ -28,6 +28,7 @@ export const SETTING_DEFAULTS = Object.freeze({
   waitTimeoutMs: 200,
   stickyMs: 5_000,
   fallbackShare: 0.25,
+  probe: 'interval',
 }) satisfies ClusterSettings
 
 /** What `segregato/web` does unless its options say otherwise. */
@@ -71,10 +72,20 @@ export const INPUT_LIMITS = Object.freeze({
 
 /** Limits of a running cluster that are not configurable, each with its reason. */
 export const RUNTIME_LIMITS = Object.freeze({
-  /** A first failure is often a restart that is over soon. */
-  quarantine: Object.freeze({ firstMs: 500, longestMs: 30_000 }),
+  /** A first failure is often a restart that is over soon; one that follows soon is more than that. */
+  quarantine: Object.freeze({ firstMs: 500, longestMs: 30_000, stableMs: 60_000 }),
   /** A search for the primary asks all nodes at once, again and again. A new primary of a good network answers in far less. */
   discovery: Object.freeze({ askMs: 300, silentMs: 50, firstPauseMs: 25, longestPauseMs: 100 }),
+  /** A server that is alive answers a probe within milliseconds, whatever it is busy with. */
+  monitor: Object.freeze({
+    intervalMs: 1_000,
+    answerMs: 500,
+    startingFirstMs: 50,
+    startingLongestMs: 500,
+    frozenMs: 10_000,
+  }),
+  /** How long statements of nodes that have left the configuration may go on. */
+  drainTimeoutMs: 10_000,
   /** How long a statement waits behind a BEGIN that another client of its transaction has open. */
   scopeBusyMs: 5_000,
   /** How long `close()` lets running work go on. */

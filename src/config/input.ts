@@ -1,5 +1,5 @@
 import type { SecretSource } from './secret.ts'
-import type { BalancerFunction, Balancing, Consistency, OutsideSession } from './types.ts'
+import type { BalancerFunction, Balancing, Consistency, OutsideSession, Probe } from './types.ts'
 
 /** How a node's connections are secured, when one word does not say enough. */
 export interface SslInput {
@@ -44,7 +44,7 @@ export interface NodeInput {
   readonly connectTimeoutMs?: number | undefined
   /** After how long an idle connection is closed, in milliseconds; 0: never. @defaultValue `10_000` */
   readonly idleTimeoutMs?: number | undefined
-  /** After how long a connection is replaced, in milliseconds; 0: never. @defaultValue `1_800_000` */
+  /** After how long a connection is replaced at the latest, in milliseconds; 0: never. @defaultValue `300_000` */
   readonly maxLifetimeMs?: number | undefined
   /** After how long the server ends a statement, in milliseconds. @defaultValue the server's own setting */
   readonly statementTimeoutMs?: number | undefined
@@ -80,6 +80,11 @@ export interface SettingsInput {
   readonly stickyMs?: number | undefined
   /** The share of the primary's connections that reads of replicas that are behind may use at once; at least one. @defaultValue `0.25` */
   readonly fallbackShare?: number | undefined
+  /**
+   * When nodes are asked how they are: each second, or beside statements only, which short-lived
+   * processes want. @defaultValue `'interval'`
+   */
+  readonly probe?: Probe | undefined
 }
 
 /**

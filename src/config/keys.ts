@@ -1,6 +1,6 @@
 import { NODE_DEFAULTS, SETTING_DEFAULTS } from './defaults.ts'
 import type { KeyDefinition, KeyDefinitions } from './kinds.ts'
-import { BALANCINGS, CONSISTENCIES, OUTSIDE_SESSION } from './types.ts'
+import { BALANCINGS, CONSISTENCIES, OUTSIDE_SESSION, PROBES } from './types.ts'
 
 /**
  * The one definition of every key. Validation, the two spellings, suggestions for unknown keys and
@@ -81,7 +81,8 @@ export const NODE_KEYS = {
   },
   max_lifetime_ms: {
     kind: { type: 'integer', min: 0, max: LONGEST_MS },
-    description: 'After how long a connection is replaced, in milliseconds; 0: never.',
+    description:
+      'After how long a connection is replaced at the latest, in milliseconds; 0: never.',
     default: NODE_DEFAULTS.maxLifetimeMs,
   },
   statement_timeout_ms: {
@@ -167,6 +168,12 @@ export const SETTING_KEYS = {
     description:
       'The share of the primary’s connections that reads of replicas that are behind may use at once; at least one.',
     default: SETTING_DEFAULTS.fallbackShare,
+  },
+  probe: {
+    kind: { type: 'choice', choices: PROBES },
+    description:
+      'When nodes are asked how they are: `interval` each second, `on_use` beside statements only, for short-lived processes.',
+    default: SETTING_DEFAULTS.probe,
   },
 } as const satisfies KeyDefinitions
 

@@ -73,6 +73,10 @@ export type Consistency = (typeof CONSISTENCIES)[number]
 export const OUTSIDE_SESSION = ['process', 'eventual', 'primary'] as const
 export type OutsideSession = (typeof OUTSIDE_SESSION)[number]
 
+/** When nodes are asked how they are: on a timer, or beside statements only. */
+export const PROBES = ['interval', 'on_use'] as const
+export type Probe = (typeof PROBES)[number]
+
 /** How the cluster behaves. */
 export interface ClusterSettings {
   /** How the next replica is chosen. */
@@ -93,6 +97,8 @@ export interface ClusterSettings {
   readonly stickyMs: number
   /** The share of the primary's connections that reads of replicas that are behind may use at once. */
   readonly fallbackShare: number
+  /** When nodes are asked how they are. */
+  readonly probe: Probe
 }
 
 /** A whole configuration of one environment. */

@@ -7,7 +7,7 @@ import { cancelRunning } from './cancel.ts'
 import { NodeClient, ReadClient } from './client.ts'
 import { PoolerReadClient } from './pooler-read-client.ts'
 import { WriteClient } from './write-client.ts'
-import { clientOptions } from './options.ts'
+import { clientOptions, passwordOf } from './options.ts'
 import type { Admit, BeginWrite, OnRecovery, PoolOptions, Purpose } from './options.ts'
 
 /** How many connections there are, in the words of `pg.Pool`. */
@@ -37,6 +37,10 @@ export interface Connections extends EventEmitter {
   readonly inFlight: number
   /** Lets go of all present connections, lent ones when they come back; later calls open new ones. */
   renew(): Promise<void>
+  /** The same, and a connection that is opened later serves one call only. */
+  retire(): Promise<void>
+  /** Number, age and password of connections that are opened from now on. */
+  configure(node: NodeConfig): void
   /** Cancels what runs and destroys the sockets of all connections, lent ones included. */
   destroy(): void
 }
@@ -71,9 +75,14 @@ const admitted =
 
 const WAITING_POLL_MS = 10
 
+/** Connections that were opened together must not all be replaced together: each is up to a fifth younger. */
+const AGE_SPREAD = 0.2
+
 /** Connections held by a `pg.Pool`. */
 export class PooledConnections extends EventEmitter implements Connections {
   readonly #options: PoolConfig
+  #node: NodeConfig
+  readonly #max: number | undefined
   readonly #clients = new Set<NodeClient>()
   #pool: pg.Pool | undefined
   /** Pools that take no more calls and still have connections lent. */
@@ -83,9 +92,11 @@ export class PooledConnections extends EventEmitter implements Connections {
     node: NodeConfig,
     purpose: Purpose,
     options: PoolOptions,
-    { max = node.pool, admit, ...hooks }: ConnectionHooks = {},
+    { max, admit, ...hooks }: ConnectionHooks = {},
   ) {
     super()
+    this.#node = node
+    this.#max = max
     this.#options = {
       ...options,
       ...clientOptions(node, purpose, {
@@ -96,9 +107,10 @@ export class PooledConnections extends EventEmitter implements Connections {
           client.on('end', () => this.#clients.delete(client as NodeClient))
         },
       }),
-      max,
+      // Also a changed one is asked for at the next connection.
+      password: () => passwordOf(this.#node),
+      max: max ?? node.pool,
       idleTimeoutMillis: node.idleTimeoutMs,
-      maxLifetimeSeconds: node.maxLifetimeMs / 1000,
       // A script ends by itself: idle connections never keep the process alive.
       allowExitOnIdle: true,
       ...(admit && { verify: admitted(admit, purpose, options.verify) }),
@@ -125,6 +137,17 @@ export class PooledConnections extends EventEmitter implements Connections {
     let lent = 0
     for (const pool of this.#pools()) lent += pool.totalCount - pool.idleCount
     return lent
+  }
+
+  retire(): Promise<void> {
+    this.#options.maxUses = 1
+    return this.renew()
+  }
+
+  configure(node: NodeConfig): void {
+    this.#node = node
+    this.#options.max = this.#max ?? node.pool
+    if (this.#pool !== undefined) this.#pool.options.max = this.#options.max
   }
 
   async renew(): Promise<void> {
@@ -154,6 +177,11 @@ export class PooledConnections extends EventEmitter implements Connections {
   #open(): pg.Pool {
     if (this.#pool !== undefined) return this.#pool
     const pool = new pg.Pool(this.#options)
+    // pg asks for it once for each new connection, so each gets an age of its own.
+    Object.defineProperty(pool.options, 'maxLifetimeSeconds', {
+      enumerable: true,
+      get: () => (this.#node.maxLifetimeMs / 1_000) * (1 - AGE_SPREAD * Math.random()),
+    })
     for (const event of POOL_EVENTS) {
       // An 'error' event without a listener would end the process.
       pool.on(event as 'connect', (...args: unknown[]) => {

@@ -2,8 +2,8 @@ import pg from 'pg'
 import type { ClientBase, QueryResultRow } from 'pg'
 import { parseLsn } from './position.ts'
 import type { Lsn } from './position.ts'
-import { probeIdentity } from './probe.ts'
 import type { ServerIdentity } from './probe.ts'
+import { StateProbe } from './state.ts'
 
 /**
  * Questions that a person asks of a server once, not a cluster at run time. What the server denies
@@ -74,9 +74,9 @@ const STARTED = 'SELECT extract(epoch FROM pg_postmaster_start_time())::text AS 
 
 /** Asks a server who it is. */
 export const inspectServer = async (client: ClientBase): Promise<ServerInspection> => {
-  const identity = await probeIdentity(client)
+  const { inRecovery, readOnly, systemIdentifier, version } = await new StateProbe().ask(client)
   const row = await known(firstRow<{ started: string }>(client, STARTED))
-  return { ...identity, startedAt: row?.started }
+  return { inRecovery, readOnly, systemIdentifier, version, startedAt: row?.started }
 }
 
 const LIMITS = `SELECT current_setting('max_connections')::int AS max,
@@ -157,33 +157,4 @@ export const inspectSlots = async (
     walStatus: status ?? undefined,
     retainedBytes: retained ?? undefined,
   }))
-}
-
-/** A row of what a table of a running cluster shows. */
-export interface Glance {
-  readonly inRecovery: boolean
-  /** What a primary has flushed, or a standby replayed. */
-  readonly position: Lsn | undefined
-  readonly replayPaused: boolean | undefined
-}
-
-const GLANCE = `SELECT r.recovering,
-  (CASE WHEN r.recovering THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text AS lsn,
-  CASE WHEN r.recovering THEN pg_is_wal_replay_paused() END AS paused
-FROM (SELECT pg_is_in_recovery() AS recovering) r`
-
-/** Asks a server for its role and position, in one statement where it allows that. */
-export const glanceAt = async (client: ClientBase): Promise<Glance> => {
-  const row = await known(
-    firstRow<{ recovering: boolean; lsn: string | null; paused: boolean | null }>(client, GLANCE),
-  )
-  if (row !== undefined) {
-    return {
-      inRecovery: row.recovering,
-      position: parseLsn(row.lsn),
-      replayPaused: row.paused ?? undefined,
-    }
-  }
-  const { inRecovery } = await probeIdentity(client)
-  return { inRecovery, position: undefined, replayPaused: undefined }
 }

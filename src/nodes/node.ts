@@ -1,8 +1,8 @@
 import type { NodeConfig } from '../config/types.ts'
 import { PooledConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
-import { afterFailure, HEALTHY, isQuarantined } from './health.ts'
-import type { Health, QuarantineTimes } from './health.ts'
+import { HEALTHY, isQuarantined, nextHealth } from './health.ts'
+import type { Health, HealthEvent, HealthRules } from './health.ts'
 import type { BeginWrite, PoolOptions, Purpose } from './options.ts'
 import { StateProbe } from './state.ts'
 import type { Questioned, ServerState } from './state.ts'
@@ -12,7 +12,7 @@ export const CONTROL_SUFFIX = ' (control)'
 
 /** One configured server with its own connections and what is known of its health. */
 export class Node {
-  readonly config: NodeConfig
+  #config: NodeConfig
   readonly read: Connections
   /** Opened on the primary only, whichever node that is. */
   readonly write: Connections
@@ -24,17 +24,19 @@ export class Node {
   observed: ServerState | undefined
   /** Asks for `observed`. */
   readonly probe = new StateProbe()
+  /** Why it must not serve reads, however healthy it is: it is not the server that it should be. */
+  wrongServer: WrongServer | undefined
   /** The last failure, while the node is not healthy. */
   lastError: Error | undefined
   #health: Health = HEALTHY
-  readonly #times: QuarantineTimes
+  readonly #rules: () => HealthRules
   readonly #onChange: (node: Node) => void
 
   constructor(
     config: NodeConfig,
     options: {
       readonly pool: PoolOptions
-      readonly quarantine: QuarantineTimes
+      readonly health: () => HealthRules
       /** See `BeginWrite`. */
       readonly beginWrite?: BeginWrite
       /** Called about each new connection for reading or writing; see `Admit`. */
@@ -43,11 +45,13 @@ export class Node {
       readonly onRecovery?: (node: Node, inRecovery: boolean) => void
       /** Called once per change of health, never per failure. */
       readonly onChange: (node: Node) => void
+      /** The server may have been restarted: what is known of it may be more than it shows now. */
+      readonly onReconnect: (node: Node) => void
     },
   ) {
-    this.config = config
+    this.#config = config
     this.role = config.role
-    this.#times = options.quarantine
+    this.#rules = options.health
     this.#onChange = options.onChange
     const { pool, beginWrite, admit, onRecovery } = options
     const hooks = {
@@ -57,6 +61,13 @@ export class Node {
     this.read = new PooledConnections(config, 'read', pool, hooks)
     this.control = new PooledConnections(controlConfig(config), 'control', {}, { max: 1 })
     this.write = new PooledConnections(config, 'write', pool, { ...hooks, beginWrite })
+    for (const event of ['connect', 'remove'])
+      this.control.on(event, () => options.onReconnect(this))
+  }
+
+  /** As the configuration has it now. */
+  get config(): NodeConfig {
+    return this.#config
   }
 
   get name(): string {
@@ -95,20 +106,54 @@ export class Node {
 
   /** A connection or a statement failed for a reason that says nothing about the statement. */
   failed(error: Error, cause: 'unreachable' | 'misconfigured' = 'unreachable'): void {
-    const before = this.#health
-    this.lastError = error
-    this.#health = afterFailure(before, cause, performance.now(), this.#times, Math.random())
-    if (this.#health !== before) this.#onChange(this)
+    if (isOverload(error)) this.note('overloaded')
+    else this.note(cause === 'misconfigured' ? cause : 'query-failed', error)
   }
 
   /** A statement was answered. */
   succeeded(): void {
-    if (this.#health === HEALTHY) return
+    this.note('query-answered')
+  }
+
+  /** Something has happened that says how the node is. */
+  note(event: HealthEvent, error?: Error): void {
+    const before = this.#health
+    const after = nextHealth(before, event, performance.now(), this.#rules(), Math.random())
+    if (after === before) return
+    this.#health = after
+    if (after.cause === 'none') this.lastError = undefined
+    else this.lastError = error ?? this.lastError
+    if (after.cause !== before.cause || after.notBefore !== before.notBefore) this.#onChange(this)
+  }
+
+  /** What was known counts no more. A node that refuses us for good still does. */
+  forget(): void {
+    this.observed = undefined
+    if (this.#health.cause === 'misconfigured' || this.#health === HEALTHY) return
+    const changed = this.#health.cause !== 'none'
     this.#health = HEALTHY
     this.lastError = undefined
-    this.#onChange(this)
+    if (changed) this.#onChange(this)
+  }
+
+  /** Another name, weight, number of connections, …; the server is the same. */
+  configure(config: NodeConfig): void {
+    this.#config = config
+    this.read.configure(config)
+    this.write.configure(config)
+    this.control.configure(controlConfig(config))
   }
 }
+
+/** What a server is instead of the replica that it should be. */
+export type WrongServer = 'other-system' | 'not-in-recovery'
+
+/** SQLSTATE of a server that is alive and has no connection left to give. */
+const TOO_MANY_CONNECTIONS = '53300'
+
+/** Whether an error says that the server is busy, not that it is down. */
+export const isOverload = (error: Error): boolean =>
+  (error as { code?: unknown }).code === TOO_MANY_CONNECTIONS
 
 /** Told apart from the application's own connections in `pg_stat_activity` and in the server's log. */
 const controlConfig = (config: NodeConfig): NodeConfig => ({

@@ -64,7 +64,7 @@ export const clientOptions = (
   port: node.port,
   database: node.database,
   user: node.username,
-  // Asked at each new connection. '' keeps pg from looking for a .pgpass of its own.
+  // Asked at each new connection.
   password: () => passwordOf(node),
   ssl: node.ssl === false ? false : sslOptions(node.ssl),
   application_name: node.applicationName,
@@ -81,7 +81,8 @@ const passwordFailures = new WeakSet<object>()
 /** Whether a connection could not be made since its password could not be had. */
 export const isPasswordFailure = (error: Error): boolean => passwordFailures.has(error)
 
-const passwordOf = async (node: NodeConfig): Promise<string> => {
+/** A node's password; '' for none, which keeps `pg` from looking for a `.pgpass` of its own. */
+export const passwordOf = async (node: NodeConfig): Promise<string> => {
   try {
     return (await node.password.reveal()) ?? ''
   } catch (error) {

@@ -14,26 +14,7 @@ export interface ServerIdentity {
   readonly version: string
 }
 
-/** Role and version: what every user may ask. */
-const ROLE = `SELECT pg_is_in_recovery() AS in_recovery,
-  current_setting('transaction_read_only') = 'on' AS read_only,
-  current_setting('server_version') AS version`
-
 const SYSTEM_IDENTIFIER = 'SELECT system_identifier::text AS id FROM pg_control_system()'
-
-/** Asks one server who it is. */
-export const probeIdentity = async (client: ClientBase): Promise<ServerIdentity> => {
-  const role = await client.query<{ in_recovery: boolean; read_only: boolean; version: string }>(
-    ROLE,
-  )
-  const row = role.rows[0]
-  return {
-    inRecovery: row?.in_recovery ?? false,
-    readOnly: row?.read_only ?? false,
-    version: row?.version ?? '',
-    systemIdentifier: await systemIdentifier(client),
-  }
-}
 
 const systemIdentifier = async (client: ClientBase): Promise<string | undefined> => {
   try {

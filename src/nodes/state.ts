@@ -13,6 +13,8 @@ export interface ServerState {
   readonly readOnly: boolean
   /** The same for all servers that come from one `initdb`. */
   readonly systemIdentifier: string | undefined
+  /** The server's version, such as `'18.4'`. */
+  readonly version: string
   /** The timeline that a primary writes, or that a standby receives. */
   readonly timeline: number | undefined
   /** What a primary has flushed, or a standby replayed. */
@@ -47,17 +49,21 @@ type Fact = keyof typeof DENIABLE
 const FACTS = Object.keys(DENIABLE) as readonly Fact[]
 
 /** As the server writes them: `t` and `f` for truth values. */
-type Row = Readonly<Partial<Record<Fact | 'in_recovery' | 'read_only', string | null>>>
+type Row = Readonly<Partial<Record<Fact | 'in_recovery' | 'read_only' | 'version', string | null>>>
 
 /** The application may have changed how values are read, for a pool or for all of `pg`. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value } as CustomTypesConfig
 
 const statementFor = (facts: readonly Fact[]): string =>
-  `SELECT r.rec AS in_recovery, current_setting('transaction_read_only') = 'on' AS read_only${facts
+  `SELECT r.rec AS in_recovery, current_setting('transaction_read_only') = 'on' AS read_only,
+  current_setting('server_version') AS version${facts
     .map((fact) => `, ${DENIABLE[fact]} AS ${fact}`)
     .join('')} FROM (SELECT pg_is_in_recovery() AS rec) r`
 
 const FULL = statementFor(FACTS)
+
+/** Of the prepared statement on the connection that is kept for questions. */
+export const PROBE_NAME = 'segregato_state'
 
 /** Asks one server for its state in one statement, which leaves out what the server is known to deny. */
 export class StateProbe {
@@ -106,7 +112,7 @@ const deniedFacts = async (client: Questioned): Promise<ReadonlySet<Fact>> => {
 }
 
 /** The server answered, and does not tell: denied, unknown function, not supported. The connection stays open. */
-const isRefusal = (error: unknown): boolean =>
+export const isRefusal = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && error.severity === 'ERROR'
 
 const stateFrom = (row: Row | undefined, at: number): ServerState => ({
@@ -114,6 +120,7 @@ const stateFrom = (row: Row | undefined, at: number): ServerState => ({
   inRecovery: row?.in_recovery === 't',
   readOnly: row?.read_only === 't',
   systemIdentifier: row?.system ?? undefined,
+  version: row?.version ?? '',
   startedAt: row?.started ?? undefined,
   timeline: timelineOf(row),
   position: parseLsn(row?.position),

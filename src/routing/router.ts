@@ -5,6 +5,8 @@ import type { Balancer } from './balancers.ts'
 export interface RoutableNode extends CandidateView {
   readonly role: 'primary' | 'replica'
   isQuarantined(now: number): boolean
+  /** Why it serves nothing, quarantine or not; `undefined`: it may. */
+  readonly wrongServer: string | undefined
   /** When the quarantine ends, on the clock of `now`; in the past for a healthy node. */
   readonly quarantinedUntil: number
 }
@@ -44,7 +46,7 @@ export interface RoutableMembers<N> {
 /** Decides which node serves a read. No I/O; the only time is the one it is given. */
 export class Router<N extends RoutableNode> {
   readonly #members: RoutableMembers<N>
-  readonly #balancer: Balancer
+  #balancer: Balancer
   #eligible: readonly N[] = []
   /** The eligible set is right until a node changes or this time has come. */
   #validUntil = -Infinity
@@ -65,6 +67,11 @@ export class Router<N extends RoutableNode> {
     this.#share = value
   }
 
+  /** From now on this one chooses. */
+  set balancer(balancer: Balancer) {
+    this.#balancer = balancer
+  }
+
   /** To be called when a node's health or role has changed. */
   invalidate(): void {
     this.#validUntil = -Infinity
@@ -75,7 +82,7 @@ export class Router<N extends RoutableNode> {
     if (request.only !== undefined) return this.#chooseAmong(request.only, request)
     const { tried, accepts } = request
     const usable = (node: N): boolean =>
-      !tried.has(node) && (accepts === undefined || accepts(node))
+      !tried.has(node) && node.wrongServer === undefined && (accepts === undefined || accepts(node))
     const { stay } = request
     const staying = stay !== undefined && usable(stay) && !stay.isQuarantined(request.now)
     const replica = staying ? stay : this.#balancer(this.#eligibleAt(request.now), usable)
@@ -93,14 +100,19 @@ export class Router<N extends RoutableNode> {
     if (!tried.has(primary) && !primary.isQuarantined(now))
       return { node: primary, reason: 'no-replica' }
     const left = [...this.#members.replicas, primary].find(
-      (node) => !tried.has(node) && (node === primary || accepts === undefined || accepts(node)),
+      (node) =>
+        !tried.has(node) &&
+        (node === primary ||
+          (node.wrongServer === undefined && (accepts === undefined || accepts(node)))),
     )
     return left && { node: left, reason: left === primary ? 'no-replica' : 'retry' }
   }
 
   #chooseAmong(only: readonly N[], { tried, now, accepts }: ReadRequest<N>): Choice<N> | undefined {
     const usable = (node: N): boolean =>
-      !tried.has(node) && (node === this.#members.primary || accepts === undefined || accepts(node))
+      !tried.has(node) &&
+      (node === this.#members.primary ||
+        (node.wrongServer === undefined && (accepts === undefined || accepts(node))))
     const node =
       this.#balancer(only, (candidate) => usable(candidate) && !candidate.isQuarantined(now)) ??
       // An explicit wish outranks a quarantine: there is nowhere else to go.
@@ -118,7 +130,9 @@ export class Router<N extends RoutableNode> {
 
   #eligibleAt(now: number): readonly N[] {
     if (now < this.#validUntil) return this.#eligible
-    this.#eligible = this.#members.replicas.filter((node) => !node.isQuarantined(now))
+    this.#eligible = this.#members.replicas.filter(
+      (node) => node.wrongServer === undefined && !node.isQuarantined(now),
+    )
     this.#validUntil = this.#members.replicas.reduce(
       (earliest, node) =>
         node.isQuarantined(now) ? Math.min(earliest, node.quarantinedUntil) : earliest,

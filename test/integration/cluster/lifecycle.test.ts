@@ -37,13 +37,13 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((cluster) => cluster.close()))
 })
 
-test('connect() opens no socket, and the first statement does', async () => {
+test('connect() opens no socket, the first statement its own and one for questions to each node', async () => {
   const sockets = vi.spyOn(pg.Connection.prototype as unknown as { connect(): void }, 'connect')
   const cluster = open()
   expect(cluster.reader.totalCount + cluster.writer.totalCount).toBe(0)
   expect(sockets).not.toHaveBeenCalled()
   await cluster.reader.query('SELECT 1')
-  expect(sockets).toHaveBeenCalledTimes(1)
+  expect(sockets).toHaveBeenCalledTimes(1 + 3)
   sockets.mockRestore()
 })
 

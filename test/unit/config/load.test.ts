@@ -57,6 +57,7 @@ development:
       waitTimeoutMs: 200,
       stickyMs: 5_000,
       fallbackShare: 0.25,
+      probe: 'interval',
     })
     expect(config.notices).toEqual([])
     expect(await config.replicas[1]?.password.reveal()).toBe('secret')
@@ -71,7 +72,7 @@ development:
       applicationName: 'segregato',
       connectTimeoutMs: 5_000,
       idleTimeoutMs: 10_000,
-      maxLifetimeMs: 1_800_000,
+      maxLifetimeMs: 300_000,
       preparedStatements: true,
       pgbouncer: false,
       weight: 1,

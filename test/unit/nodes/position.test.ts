@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { LagBook } from '../../../src/nodes/lag.ts'
 import { endOfRecords, formatLsn, laterOf, parseLsn } from '../../../src/nodes/position.ts'
 
 test('reads and writes what PostgreSQL says', () => {
@@ -32,24 +31,4 @@ test('the later position wins, a newer timeline over any number', () => {
   expect(laterOf(at(1, 5n), at(1, 6n))).toEqual(at(1, 6n))
   expect(laterOf(at(1, 9n), at(2, 3n))).toEqual(at(2, 3n))
   expect(laterOf(at(2, 3n), at(1, 9n))).toEqual(at(2, 3n))
-})
-
-test('lag by one clock: where the primary stood when', () => {
-  const book = new LagBook<string>()
-  expect(book.lagMs('r', 0)).toBeUndefined()
-  book.recordReplica('r', 100n)
-  expect(book.lagMs('r', 0)).toBeUndefined()
-  book.recordPrimary(1_000, 100n)
-  book.recordPrimary(2_000, 200n)
-  book.recordReplica('r', 150n)
-  expect(book.lagMs('r', 2_500)).toBe(1_500)
-  book.recordReplica('r', 200n)
-  expect(book.lagMs('r', 2_500)).toBe(500)
-  // An idle primary: the same position again is as good as new.
-  book.recordPrimary(9_000, 200n)
-  book.recordReplica('r', 200n)
-  expect(book.lagMs('r', 9_000)).toBe(0)
-  // An older answer that comes late takes nothing back.
-  book.recordReplica('r', 100n)
-  expect(book.lagMs('r', 9_000)).toBe(0)
 })

@@ -7,6 +7,7 @@ class FakeNode {
   readonly tags: string[] = []
   readonly inFlight = 0
   quarantinedUntil = 0
+  wrongServer: string | undefined
   readonly name: string
   readonly role: 'primary' | 'replica'
   constructor(name: string, role: 'primary' | 'replica') {
@@ -69,6 +70,18 @@ test('an override goes nowhere else, quarantine or not', () => {
   replicas[0].quarantinedUntil = 100
   expect(choose(50, [], [replicas[0]])).toBe('r1:using')
   expect(choose(50, [replicas[0]], [replicas[0]])).toBeUndefined()
+})
+
+test('a wrong server serves nothing, not even as the last one or when it is asked for', () => {
+  const { choose, replicas, primary, router } = setUp()
+  for (const node of replicas) node.wrongServer = 'other-system'
+  router.invalidate()
+  expect(choose()).toBe('master:no-replica')
+  expect(choose(1, [primary])).toBeUndefined()
+  expect(choose(1, [], [replicas[0]])).toBeUndefined()
+  replicas[1].wrongServer = undefined
+  router.invalidate()
+  expect(choose()).toBe('r2:balanced')
 })
 
 test('the share is exact and names the replica that would have served', () => {
