@@ -34,12 +34,12 @@ export interface RoleEvent {
 export interface LagEvent {
   /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
-  /** Whether it is too far behind, or its lag is not known. */
+  /** Whether it is too far behind. */
   readonly behind: boolean
-  /** How far it is behind, in milliseconds at most; `undefined` when that is not known. */
-  readonly lagMs: number | undefined
+  /** How far it is behind, in milliseconds at most. */
+  readonly lagMs: number
   /** The same in bytes of the primary's log. */
-  readonly lagBytes: number | undefined
+  readonly lagBytes: number
 }
 
 /** `reload()` has put another configuration in place. */

@@ -32,17 +32,17 @@ interface Plan {
  *
  * @throws ConfigError when its master is a server that the cluster does not know
  */
-export const applyConfig = async (
+export const applyConfig = (
   core: Core,
   config: ClusterConfig,
   timeoutMs: number = RUNTIME_LIMITS.drainTimeoutMs,
-): Promise<void> => {
+): Promise<unknown> => {
   const { nodes, primary, added, removed } = planNodes(core, config)
   core.replace(config, nodes, primary, removed)
   if (added.length + removed.length > 0) {
     publish(core.events, 'reload', { added: added.map(nameOf), removed: removed.map(nameOf) })
   }
-  await Promise.all(removed.map((node) => drain(core, node, timeoutMs)))
+  return Promise.all(removed.map((node) => drain(core, node, timeoutMs)))
 }
 
 const nameOf = ({ name }: Node): string => name

@@ -1,5 +1,6 @@
-import { ClusterVerificationError } from '../errors.ts'
+import { ClusterVerificationError, DeadlineExceededError } from '../errors.ts'
 import type { NodeProblem } from '../errors.ts'
+import { ask } from '../nodes/ask.ts'
 import type { Node } from '../nodes/node.ts'
 import type { ServerIdentity } from '../nodes/probe.ts'
 import { wrongServer } from '../routing/suitability.ts'
@@ -43,17 +44,19 @@ export const verifyCluster = async (core: Core): Promise<VerifiedNode[]> => {
 }
 
 const identify = async (node: Node): Promise<ServerIdentity> => {
+  const { connectTimeoutMs } = node.config
   // Not the connections for reading: these are read-only on every server.
-  const client = await node.control.acquire()
-  try {
-    const { inRecovery, readOnly, systemIdentifier, version } = await node.probe.ask(client)
-    client.release()
-    return { inRecovery, readOnly, systemIdentifier, version }
-  } catch (error) {
-    client.release(error as Error)
-    throw error
-  }
+  const answer = await ask(node.control, connectTimeoutMs + ANSWER_MS, (client) =>
+    node.probe.ask(client),
+  )
+  if (answer.kind === 'failed') throw answer.error
+  if (answer.kind === 'late') throw new DeadlineExceededError(connectTimeoutMs + ANSWER_MS)
+  const { inRecovery, readOnly, systemIdentifier, version } = answer.value
+  return { inRecovery, readOnly, systemIdentifier, version }
 }
+
+/** A server that lets us in and does not answer in this time is not as it should be. */
+const ANSWER_MS = 5_000
 
 const problemOf = (
   node: VerifiedNode,

@@ -112,22 +112,25 @@ export class NodeWatch {
   }
 
   #probed(node: Node, state: ServerState | undefined): void {
-    const { freshness, members } = this.#around
+    const { members } = this.#around
     const { maxLagMs } = this.#around.settings()
     if (maxLagMs !== undefined) {
       for (const each of node === members.primary ? members.replicas : [node])
-        this.#compare(each, !freshness.isWithin(each, maxLagMs))
+        this.#compare(each, maxLagMs)
     }
     this.#around.onProbed?.(node, state)
   }
 
-  #compare(node: Node, behind: boolean): void {
+  #compare(node: Node, maxLagMs: number): void {
     const { freshness, members, events } = this.#around
-    if (node === members.primary || behind === this.#behind.has(node)) return
+    // What is not known for a moment, as after a new connection, is no news.
+    const lag = freshness.lag(node)
+    if (node === members.primary || lag?.ms === undefined) return
+    const behind = !freshness.isWithin(node, maxLagMs)
+    if (behind === this.#behind.has(node)) return
     if (behind) this.#behind.add(node)
     else this.#behind.delete(node)
-    const lag = freshness.lag(node)
-    publish(events, 'lag', { node: node.name, behind, lagMs: lag?.ms, lagBytes: lag?.bytes })
+    publish(events, 'lag', { node: node.name, behind, lagMs: lag.ms, lagBytes: lag.bytes })
   }
 
   #forgetAll(): void {

@@ -35,7 +35,9 @@ export const ask = async <T>(
         return LATE
       }
       client = taken
-      if (unref) (taken as unknown as { unref(): void }).unref()
+      const holder = taken as unknown as { ref(): void; unref(): void }
+      if (unref) holder.unref()
+      else holder.ref()
       const value = await question(taken)
       give()
       return { kind: 'answered', value }

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { PoolClient, PoolConfig } from 'pg'
@@ -105,6 +106,9 @@ export class PooledConnections extends EventEmitter implements Connections {
         onOpen: (client) => {
           this.#clients.add(client as NodeClient)
           client.on('end', () => this.#clients.delete(client as NodeClient))
+          // Nobody waits for a question but who asks it, from the first moment on.
+          if (purpose === 'control')
+            queueMicrotask(() => ((client as NodeClient).connection.stream as Socket).unref())
         },
       }),
       // Also a changed one is asked for at the next connection.

@@ -102,7 +102,7 @@ const gauge = (name: string, help: string, samples: readonly Sample[]): Metric =
   samples,
 })
 
-const STATES = ['healthy', 'quarantined', 'misconfigured'] as const
+const STATES = ['healthy', 'quarantined', 'misconfigured', 'wrong-server'] as const
 const ROLES = ['primary', 'replica'] as const
 
 /** What the process knows at this moment. */
