@@ -16,10 +16,16 @@ import type { Members } from './topology.ts'
 /** SQLSTATE of a server that does not take connections yet, or no longer. */
 const CANNOT_CONNECT_NOW = '57P03'
 
+/** What `pg` says when a connection could not be made in time. */
+const TIMED_OUT = /timeout expired|connection timeout|timeout exceeded/
+
 /** What a failed probe says of the server. */
 const classifyProbe = (error: Error): ProbeFailure => {
   if (isOverload(error)) return 'overloaded'
-  if ((error as { code?: unknown }).code === CANNOT_CONNECT_NOW) return 'starting'
+  const { code } = error as { code?: unknown }
+  if (code === CANNOT_CONNECT_NOW) return 'starting'
+  // Nobody has said no.
+  if (code === 'ETIMEDOUT' || TIMED_OUT.test(error.message)) return 'silent'
   const failure = classifyFailure(error)
   if (failure === 'misconfigured') return 'misconfigured'
   return failure === 'node' ? 'refused' : 'answered'

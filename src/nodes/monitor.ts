@@ -1,12 +1,14 @@
 import { AsyncResource } from 'node:async_hooks'
 import { ask } from './ask.ts'
 import type { Answer } from './ask.ts'
+import type { HealthEvent } from './health.ts'
 import type { Node } from './node.ts'
 import { PROBE_NAME } from './state.ts'
 import type { ServerState } from './state.ts'
 
 /** What a failed probe means. */
-export type ProbeFailure = 'refused' | 'starting' | 'misconfigured' | 'overloaded' | 'answered'
+export type ProbeFailure =
+  'refused' | 'silent' | 'starting' | 'misconfigured' | 'overloaded' | 'answered'
 
 /** When nodes are asked. */
 export interface MonitorTimes {
@@ -182,18 +184,19 @@ export class Monitor {
       return undefined
     }
     const failure = this.#hooks.classify(answer.error)
-    node.note(
-      failure === 'refused' || failure === 'starting' ? 'probe-refused' : eventOf(failure),
-      answer.error,
-    )
+    node.note(EVENTS[failure], answer.error)
     return failure
   }
 }
 
-const eventOf = (
-  failure: 'misconfigured' | 'overloaded' | 'answered',
-): 'misconfigured' | 'overloaded' | 'probe-answered' =>
-  failure === 'answered' ? 'probe-answered' : failure
+const EVENTS = {
+  refused: 'probe-refused',
+  starting: 'probe-refused',
+  silent: 'probe-missed',
+  misconfigured: 'misconfigured',
+  overloaded: 'overloaded',
+  answered: 'probe-answered',
+} as const satisfies Record<ProbeFailure, HealthEvent>
 
 const silence = (): Error =>
   Object.assign(new Error('the server did not answer a probe in time'), { code: 'ETIMEDOUT' })
