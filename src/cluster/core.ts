@@ -233,5 +233,6 @@ export class Core {
   #changed(node: Node): void {
     this.router.invalidate()
     this.watch.changed(node)
+    if (node === this.primary && node.health.cause === 'unreachable') this.failover.suspect(node)
   }
 }

@@ -94,6 +94,7 @@ export class Failover {
       if (accepts && !isOneServer()) this.check()
     } else if (!accepts || (state.timeline ?? Infinity) < (this.#timeline ?? 0)) this.suspect(node)
     else if (this.#trusted) this.#confirm(node, false)
+    else this.check()
   }
 
   /** Something speaks against this node as primary: writes wait until all nodes have been asked. */
@@ -107,6 +108,11 @@ export class Failover {
   /** Roles may have changed: asks all nodes, while writes go on. */
   check(): void {
     if (this.#around.isOpen()) void this.#ask()
+  }
+
+  /** Asks all nodes once what they are, and settles by that who is the primary. */
+  look(): Promise<void> {
+    return this.#ask()
   }
 
   /**

@@ -10,7 +10,7 @@ import type { Core } from './core.ts'
 export interface VerifiedNode extends ServerIdentity {
   /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
-  /** What the configuration says the node is. */
+  /** What the node is, whatever the configuration says: it may have been written before a failover. */
   readonly role: 'primary' | 'replica'
 }
 
@@ -22,6 +22,8 @@ export interface VerifiedNode extends ServerIdentity {
 export const verifyCluster = async (core: Core): Promise<VerifiedNode[]> => {
   core.assertOpen()
   await core.use()
+  // Which node is the primary may have changed since the configuration was written.
+  await core.failover.look()
   const problems: NodeProblem[] = []
   const verified: VerifiedNode[] = []
   let cause: unknown
@@ -65,16 +67,16 @@ const problemOf = (
 ): string | undefined => {
   if (node.role === 'primary') {
     if (node.inRecovery)
-      return 'is configured as the master, but the server is in recovery: it is a replica'
+      return 'is taken for the primary, but the server is in recovery, and no other accepts writes'
     return node.readOnly
-      ? 'is the master, but its sessions are read-only (default_transaction_read_only)'
+      ? 'is the primary, but its sessions are read-only (default_transaction_read_only)'
       : undefined
   }
   const wrong = wrongServer(node, primary, allowSameServer)
   if (wrong === undefined) return undefined
   return wrong === 'not-in-recovery'
-    ? 'is configured as a replica, but the server is not in recovery: it would accept writes'
-    : `belongs to another cluster than the master: its system identifier is ${node.systemIdentifier}, not ${primary?.systemIdentifier}`
+    ? 'is taken for a replica, but the server is not in recovery: it would accept writes'
+    : `belongs to another cluster than the primary: its system identifier is ${node.systemIdentifier}, not ${primary?.systemIdentifier}`
 }
 
 const describe = (error: unknown): string => {
