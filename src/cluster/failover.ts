@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
-import { DeadlineExceededError, NoPrimaryError, SplitBrainError } from '../errors.ts'
+import { ClusterClosedError, DeadlineExceededError, NoPrimaryError, SplitBrainError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import { elect } from '../routing/election.ts'
 import type { Answer, Verdict } from '../routing/election.ts'
@@ -136,7 +136,8 @@ export class Failover {
       const silent = this.#answers.length === 0
       // Nobody answers at all: that is no failover, and what went wrong says more.
       if (silent && !patient && this.#reason !== undefined) throw this.#reason
-      if (waited() >= limitMs || !this.#around.isOpen()) throw this.#failure(waited())
+      if (!this.#around.isOpen()) throw new ClusterClosedError()
+      if (waited() >= limitMs) throw this.#failure(waited())
     }
   }
 

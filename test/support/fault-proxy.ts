@@ -31,6 +31,8 @@ export interface FaultProxy {
   set(mode: ProxyMode, options?: { readonly delayMs?: number }): Promise<void>
   /** Resets all connections; new ones work. */
   reset(): void
+  /** New connections lead to another server, as behind a name that follows failovers. */
+  lead(target: { readonly host: string; readonly port: number }): void
   close(): Promise<void>
 }
 
@@ -41,10 +43,11 @@ interface Pair {
   old: boolean
 }
 
-export const openFaultProxy = async (target: {
+export const openFaultProxy = async (first: {
   readonly host: string
   readonly port: number
 }): Promise<FaultProxy> => {
+  let target = first
   const pairs = new Set<Pair>()
   let mode: ProxyMode = 'pass'
   let delayMs = 0
@@ -107,7 +110,7 @@ export const openFaultProxy = async (target: {
     if (mode === 'refuse') await unlisten()
     else if (!listener.listening) listener = await listen(accept, port)
   }
-  return { port, set, reset, close: unlisten }
+  return { port, set, reset, lead: (next) => void (target = next), close: unlisten }
 }
 
 const cut = ({ client, server }: Pair): void => {

@@ -4,10 +4,11 @@ import type { Cluster } from '../../../src/cluster/cluster.ts'
 import { connect } from '../../../src/cluster/connect.ts'
 import type { PrimaryEvent } from '../../../src/cluster/events.ts'
 import { EXECUTE } from '../../../src/cluster/statement.ts'
-import { NoPrimaryError, SplitBrainError } from '../../../src/errors.ts'
+import { ClusterClosedError, NoPrimaryError, SplitBrainError } from '../../../src/errors.ts'
 import { startCluster } from '../../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../../src/testing/start-cluster.ts'
 import { WHO } from '../../support/cluster.ts'
+import { openFaultProxy } from '../../support/fault-proxy.ts'
 
 /** Servers of their own for each test, since they are promoted and killed. */
 const opened: AsyncDisposable[] = []
@@ -41,6 +42,19 @@ const insert = async (
   )
   return nameOf(servers, rows[0]?.port)
 }
+/** A primary that dies takes along what its heir has not received. */
+const received = (cluster: Cluster, rows: number): Promise<void> =>
+  expect
+    .poll(() =>
+      cluster.using('replica1', async () => {
+        const { rows: found } = await cluster.reader.query('SELECT count(*)::int FROM posts')
+        return found[0].count
+      }),
+    )
+    .toBe(rows)
+/** A write on a connection that is not known to be dead would be of unknown outcome. */
+const noticed = (cluster: Cluster): Promise<void> =>
+  expect.poll(() => cluster.writer.totalCount).toBe(0)
 const nameOf = (servers: TestCluster, port: number | undefined): string | undefined =>
   Object.entries(servers.config).find(([, node]) => node.port === port)?.[0]
 const rolesOf = (cluster: Cluster): Record<string, string> =>
@@ -50,8 +64,7 @@ test('the primary dies and a replica is promoted: writes wait and go on there, r
   const setUp = await start()
   const { servers, cluster, events } = setUp
   expect(await insert(setUp, 1)).toBe('master')
-  // The position of that write is known from here on.
-  await cluster.reader.query(WHO)
+  await received(cluster, 1)
   const stop = new AbortController()
   const failures: unknown[] = []
   const reads = (async () => {
@@ -61,6 +74,7 @@ test('the primary dies and a replica is promoted: writes wait and go on there, r
     }
   })()
   await servers.kill('master')
+  await noticed(cluster)
   const waiting = [2, 3, 4].map((id) => insert(setUp, id))
   await expect.poll(() => events.map(({ state }) => state)).toEqual(['missing'])
   expect(cluster.status().writes).toBe('no-primary')
@@ -101,6 +115,7 @@ test('the primary restarts: what is sent meanwhile waits for it', async () => {
   const { servers, events, cluster } = setUp
   await insert(setUp, 1)
   await servers.stop('master')
+  await noticed(cluster)
   const write = insert(setUp, 2)
   await expect.poll(() => events.map(({ state }) => state)).toEqual(['missing'])
   await servers.start('master')
@@ -115,6 +130,7 @@ test('without a primary a write fails in time, was not sent, and says so', async
   const { servers, cluster } = setUp
   await insert(setUp, 1)
   await servers.kill('master')
+  await noticed(cluster)
   const error = (await insert(setUp, 2, 700).catch((e: unknown) => e)) as NoPrimaryError
   expect(error).toBeInstanceOf(NoPrimaryError)
   expect(error.nodes).toEqual([
@@ -138,6 +154,7 @@ test('a primary of the past that comes back gets no writes and serves no reads',
   const { servers, cluster } = setUp
   await insert(setUp, 1)
   await servers.kill('master')
+  await noticed(cluster)
   await servers.promote('replica1')
   await servers.follow('replica2', 'replica1')
   expect(await insert(setUp, 2)).toBe('replica1')
@@ -145,8 +162,7 @@ test('a primary of the past that comes back gets no writes and serves no reads',
   await servers.start('master')
   // Its claim is heard when somebody asks everybody.
   await servers.kill('replica1')
-  // A write on a connection that is not known to be dead would be of unknown outcome.
-  await expect.poll(() => cluster.writer.totalCount).toBe(0)
+  await noticed(cluster)
   await expect(insert(setUp, 3, 1_000)).rejects.toThrow(NoPrimaryError)
   for (let turn = 0; turn < 6; turn++) {
     const { rows } = await cluster.reader.query(WHO)
@@ -203,4 +219,84 @@ test('a file whose master is a replica by now: the first write finds the primary
   expect(rolesOf(late)).toEqual({ master: 'replica', replica1: 'primary', replica2: 'replica' })
   const read = await late.reader.query(WHO)
   expect(read.rows[0].replica).toBe(true)
+})
+
+/** A cluster whose node of this name is reached through a proxy. */
+const through = async (servers: TestCluster, name: string) => {
+  const proxy = await openFaultProxy(servers.config[name]!)
+  opened.push({ [Symbol.asyncDispose]: () => proxy.close() })
+  const config = { ...servers.config, [name]: { ...servers.config[name]!, port: proxy.port } }
+  const cluster = connect({ config: config as never })
+  opened.push(cluster)
+  return { cluster, proxy }
+}
+
+test('behind the address of the master another server answers: it is the primary, and no split brain', async () => {
+  const { servers } = await start()
+  const { cluster, proxy } = await through(servers, 'master')
+  const setUp = { servers, cluster }
+  expect(await insert(setUp, 1)).toBe('master')
+  await received(cluster, 1)
+  await servers.kill('master')
+  await noticed(cluster)
+  await servers.promote('replica1')
+  proxy.lead(servers.config['replica1']!)
+  await servers.follow('replica2', 'replica1')
+  expect(await insert(setUp, 2)).toBe('replica1')
+  expect(cluster.status().writes).toBe('available')
+  for (let turn = 0; turn < 6; turn++) await cluster.reader.query('SELECT 1')
+  expect((await cluster.reader.query('SELECT count(*)::int FROM posts')).rows[0].count).toBe(2)
+})
+
+test('an address that leads to a server which is not promoted: nothing is written to it', async () => {
+  const { servers } = await start()
+  const { cluster, proxy } = await through(servers, 'master')
+  const setUp = { servers, cluster }
+  await insert(setUp, 1)
+  proxy.lead(servers.config['replica2']!)
+  proxy.reset()
+  // A stale proxy: the primary lives and is not to be reached.
+  await noticed(cluster)
+  await expect(insert(setUp, 2, 1_000)).rejects.toThrow(NoPrimaryError)
+  proxy.lead(servers.config.master)
+  proxy.reset()
+  expect(await insert(setUp, 3)).toBe('master')
+  const { rows } = await cluster.writer.query('SELECT id FROM posts ORDER BY id')
+  expect(rows.map(({ id }) => id)).toEqual([1, 3])
+})
+
+test('an address of a replica that leads to another cluster serves nothing, until it leads back', async () => {
+  const { servers } = await start()
+  const foreign = await startCluster({ replicas: 1, password: servers.config.master.password })
+  opened.push(foreign)
+  const { cluster, proxy } = await through(servers, 'replica1')
+  const setUp = { servers, cluster }
+  await insert(setUp, 1)
+  await cluster.reader.query(WHO)
+  proxy.lead(foreign.config['replica1']!)
+  proxy.reset()
+  const answering = async (): Promise<string | undefined> =>
+    nameOf(servers, (await cluster.reader.query(WHO)).rows[0].port)
+  for (let turn = 0; turn < 20; turn++) expect(await answering()).not.toBe(undefined)
+  await expect(cluster.using('replica1', () => cluster.reader.query('SELECT 1'))).rejects.toThrow(
+    /replica1 \(/,
+  )
+  await expect
+    .poll(() => cluster.status().nodes.find(({ node }) => node === 'replica1')?.state)
+    .not.toBe('healthy')
+  proxy.lead(servers.config['replica1']!)
+  proxy.reset()
+  await expect.poll(answering, { timeout: 20_000 }).toBe('replica1')
+})
+
+test('close() during a failover ends what waits', async () => {
+  const setUp = await start()
+  const { servers, cluster } = setUp
+  await insert(setUp, 1)
+  await servers.kill('master')
+  await noticed(cluster)
+  const waiting = insert(setUp, 2, 60_000).catch((error: unknown) => error)
+  await expect.poll(() => cluster.status().writes).toBe('no-primary')
+  await cluster.close({ timeoutMs: 200 })
+  expect(await waiting).toBeInstanceOf(ClusterClosedError)
 })
