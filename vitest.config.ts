@@ -21,6 +21,18 @@ export default defineConfig({
       project('unit'),
       project('property'),
       project('integration', servers),
+      // Breaks servers of its own. What takes longer than seconds is in `*.long.test.ts`: `npm run test:faults`.
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          exclude: process.env['FAULTS'] === 'all' ? [] : ['test/faults/**/*.long.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 4 },
+        },
+      },
       // Needs the program `pgbouncer`, which npm cannot install: not a part of `npm test`.
       project('pgbouncer', servers),
       // Needs a Docker engine (docker/ci.sh prepares one): not a part of `npm test`.

@@ -306,14 +306,78 @@ export class WriteOutcomeUnknownError extends SegregatoError {
   readonly code = 'SEGREGATO_WRITE_OUTCOME_UNKNOWN'
   /** The node that the write was sent to. */
   readonly node: string
+  /**
+   * `'local'`: before the connection was lost the server said that it had committed, and that it no
+   * longer waits for its synchronous standbys. Lost only if this server is.
+   */
+  readonly durability: 'local' | undefined
 
-  constructor(node: string, options?: ErrorOptions) {
+  constructor(node: string, options: ErrorOptions & { durability?: 'local' | undefined } = {}) {
     super(
       `The write had been sent to ${node} when the connection or the time for it was lost; it may have been applied. ` +
         'Read by a unique key that the write carries before repeating it',
       options,
     )
     this.node = node
+    this.durability = options.durability
+  }
+}
+
+/**
+ * All connections to a node are taken, and as many calls wait for one as may. The node itself is well.
+ *
+ * @outcome Certainly not done: nothing was sent.
+ * @repeat Yes, but not at once: there is more work than connections.
+ * @remedy Send less at once; look for statements that take too long and for clients that are not
+ *   released (`cluster.status()` counts both); or raise `pool`, or `queue`.
+ */
+export class PoolExhaustedError extends SegregatoError {
+  readonly code = 'SEGREGATO_POOL_EXHAUSTED'
+  /** The node whose connections are taken. */
+  readonly node: string
+  /** How many connections there are. */
+  readonly connections: number
+  /** How many calls were waiting for one. */
+  readonly waiting: number
+
+  constructor(node: string, connections: number, waiting: number, options?: ErrorOptions) {
+    super(
+      `All ${connections} connections to ${node} are in use, and ${waiting} calls wait for one. Nothing was sent. ` +
+        'Send less at once, look for statements that take too long or clients that are not released, or raise pool or queue',
+      options,
+    )
+    this.node = node
+    this.connections = connections
+    this.waiting = waiting
+  }
+}
+
+/**
+ * A node accepts connections, or did, and answers nothing any more: its processes stand still, or the way
+ * to it swallows everything. A read goes to another node, and this is the reason in
+ * `NoReplicaAvailableError` when there is none.
+ *
+ * @outcome Of a write that had been sent it is the `cause` of a `WriteOutcomeUnknownError`; where the
+ *   node was only being connected to, nothing was sent. On a client of the application's own it comes
+ *   in place of an answer: unknown for a write.
+ * @repeat A read, yes. A write only where nothing was sent.
+ * @remedy Look at the server (stopped, out of memory, a disk that hangs) and at the network in between
+ *   (a firewall that forgets connections).
+ */
+export class NodeUnresponsiveError extends SegregatoError {
+  readonly code = 'SEGREGATO_NODE_UNRESPONSIVE'
+  /** The node that does not answer. */
+  readonly node: string
+  /** For how long nothing had come from it, in milliseconds. */
+  readonly silentMs: number
+
+  constructor(node: string, silentMs: number) {
+    super(
+      `${node} has answered nothing for ${Math.round(silentMs)} ms, not even a question that needs no work. ` +
+        'Look at the server and at the network in between',
+    )
+    this.node = node
+    this.silentMs = silentMs
   }
 }
 

@@ -5,6 +5,7 @@ export { connect } from './cluster/connect.ts'
 export {
   CHANNELS,
   type ClusterEvents,
+  type DurabilityEvent,
   type EventSource,
   type LagEvent,
   type NodeEvent,
@@ -35,6 +36,7 @@ export {
   type Target,
 } from './cluster/statement.ts'
 export type { ClusterStatus, NodeStatus } from './cluster/status.ts'
+export type { TransactionRetry } from './cluster/repeat.ts'
 export type { TransactionOptions } from './cluster/transaction.ts'
 export type { VerifiedNode } from './cluster/verify.ts'
 export type { ClusterConfigInput, NodeInput, SettingsInput, SslInput } from './config/input.ts'

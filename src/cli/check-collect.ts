@@ -4,7 +4,7 @@ import type { NodeClient } from '../nodes/client.ts'
 import { inspectLimits, inspectServer, inspectSlots, inspectStandby } from '../nodes/inspection.ts'
 import type { Lsn } from '../nodes/position.ts'
 import { probePosition } from '../nodes/probe.ts'
-import { classifyFailure } from '../routing/failures.ts'
+import { faultOf } from '../routing/failures.ts'
 import type { Lag, NodeAnswer, NodeFailure, NodeReport } from './check-facts.ts'
 import { closeConnection, destroyConnection, openConnection } from './connection.ts'
 import type { Patience } from './connection.ts'
@@ -59,7 +59,7 @@ const ask = async (node: NodeConfig, clients: Map<NodeConfig, NodeClient>): Prom
     // An open connection would keep the program running.
     if (client !== undefined) destroyConnection(client)
     return {
-      kind: classifyFailure(error) === 'misconfigured' ? 'refused' : 'unreachable',
+      kind: faultOf(error, 'connect').follows.node === 'disable' ? 'refused' : 'unreachable',
       reason: formatFailure(error),
     }
   }

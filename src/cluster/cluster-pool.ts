@@ -11,7 +11,7 @@ import { settleCallback } from './query-forms.ts'
 import type { ScopedClient } from './scoped-client.ts'
 import type { Scope } from './scope.ts'
 import type { CallOptions, RoutedResult, Statement } from './statement.ts'
-import { EXECUTE } from './statement.ts'
+import { EXECUTE, TIMEOUT } from './statement.ts'
 
 /** `query` of `pg.Pool` without its overloads, which cannot be declared again in a subclass. */
 const plainQuery = (pool: pg.Pool, args: readonly unknown[]): Promise<unknown> =>
@@ -50,6 +50,8 @@ export abstract class ClusterPool extends pg.Pool {
     return this.#core
   }
 
+  /** The setting that limits calls of models. */
+  protected abstract get timeoutSetting(): 'readTimeoutMs' | 'writeTimeoutMs'
   /** A client for statements of its own, outside scopes. */
   protected abstract lend(): Promise<PoolClient>
   /** Runs one statement outside scopes. */
@@ -114,6 +116,13 @@ export abstract class ClusterPool extends pg.Pool {
 
   get #connections(): readonly Connections[] {
     return this.#core.connected.map((node) => node[this.#lane])
+  }
+
+  /** Inside a scope there is none: one statement that ends too early would undo all of it. */
+  [TIMEOUT](): number | undefined {
+    if (currentScope(this.core) !== undefined) return undefined
+    const timeoutMs = this.core.config.settings[this.timeoutSetting]
+    return timeoutMs === 0 ? undefined : timeoutMs
   }
 
   get counts(): ConnectionCounts {

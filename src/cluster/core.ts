@@ -7,6 +7,8 @@ import type { PoolOptions } from '../nodes/options.ts'
 import { createBalancer } from '../routing/balancers.ts'
 import { describeFailure } from '../routing/failures.ts'
 import { FallbackBudget } from '../routing/fallback-budget.ts'
+import { faultOf, faultOfNotice, NO_ANSWER } from '../routing/failures.ts'
+import { RetryBudget } from '../routing/retry-budget.ts'
 import { Router } from '../routing/router.ts'
 import { admit } from './admission.ts'
 import { ConsistencyKeeper } from './consistency.ts'
@@ -15,9 +17,11 @@ import { publish } from './events.ts'
 import type { ClusterEvents, EventSource } from './events.ts'
 import { Failover } from './failover.ts'
 import { Freshness } from './freshness.ts'
+import { judge } from './judge.ts'
 import type { Target } from './statement.ts'
 import { Telemetry } from './telemetry.ts'
 import { Topology } from './topology.ts'
+import { Responsiveness } from './responsiveness.ts'
 import { NodeWatch } from './watch.ts'
 
 /** What the parts of a cluster share: its nodes, its rules, its events and whether it is open. */
@@ -31,6 +35,8 @@ export class Core {
   readonly consistency: ConsistencyKeeper
   /** Reads of replicas that are behind, which the primary is serving now. */
   readonly fallback: FallbackBudget
+  readonly retries = new RetryBudget(RUNTIME_LIMITS.retries)
+  readonly #responsiveness = new WeakMap<Node, Responsiveness>()
   readonly events: EventSource = new EventEmitter<ClusterEvents>()
   readonly telemetry: Telemetry
   /** What is known of the nodes comes through this. */
@@ -85,15 +91,20 @@ export class Core {
 
   /** A node that is not yet one of the cluster's. */
   open(config: NodeConfig): Node {
-    return new Node(config, {
+    const node: Node = new Node(config, {
       pool: this.poolOptions,
       health: () => ({ ...RUNTIME_LIMITS.quarantine, watched: this.settings.probe === 'interval' }),
-      beginWrite: () => this.consistency.beginWrite(),
+      hooks: {
+        beginWrite: () => this.consistency.beginWrite(),
+        noticed: (notice) => this.#noticed(node.name, notice),
+      },
       admit: (of, client, purpose) => admit(this, of, client, purpose),
       onRecovery: (of, inRecovery) => this.#heard(of, inRecovery),
       onChange: (changed) => this.#changed(changed),
-      onReconnect: (node) => this.watch.reconnected(node),
+      onReconnect: (of) => this.watch.reconnected(of),
     })
+    this.#listen(node)
+    return node
   }
 
   /** To be called with each piece of work. A promise: wait for it first, since nothing is known of the nodes. */
@@ -163,6 +174,15 @@ export class Core {
     if (this.state !== 'open') throw new ClusterClosedError()
   }
 
+  /** What notices when a node answers nothing any more. */
+  responsivenessOf(node: Node): Responsiveness {
+    const known = this.#responsiveness.get(node)
+    if (known !== undefined) return known
+    const made = new Responsiveness(node, (error) => judge(this, node, NO_ANSWER, error))
+    this.#responsiveness.set(node, made)
+    return made
+  }
+
   /**
    * The nodes that a target means.
    *
@@ -211,6 +231,21 @@ export class Core {
   #heard(node: Node, inRecovery: boolean): void {
     if (node === this.primary && inRecovery) this.failover.suspect(node)
     if (node !== this.primary && !inRecovery && !this.oneServer) this.failover.check()
+  }
+
+  /** An idle connection that ends is the first news of a server that goes. */
+  #listen(node: Node): void {
+    // From now on: also what nobody reads from may stop answering.
+    this.responsivenessOf(node)
+    for (const connections of [node.read, node.write]) {
+      connections.on('error', (error: Error) => judge(this, node, faultOf(error, 'idle'), error))
+    }
+  }
+
+  #noticed(node: string, notice: object): boolean {
+    const isLocal = faultOfNotice(notice)?.follows.write === 'local'
+    if (isLocal) publish(this.events, 'durability', { node, durability: 'local' })
+    return isLocal
   }
 
   /** What was known of positions belongs to other roles, or to another history. */

@@ -24,6 +24,11 @@ export class Deadline {
     this.#signal = signal
   }
 
+  /** The part of the time that finding out what has become of a write may take, in milliseconds. */
+  reserve(longestMs: number): number {
+    return Math.min(longestMs, (this.#timeoutMs ?? Infinity) / 4)
+  }
+
   /** Whether there is a time at which the call ends. */
   get isLimited(): boolean {
     return this.#timeoutMs !== undefined
@@ -38,11 +43,13 @@ export class Deadline {
    * Settles as the work does, or rejects when the time is over or the signal aborts.
    *
    * @param abandon - called once in the latter case, to end what still runs
+   * @param reserveMs - how much of the time is left for what follows when the work is given up
    */
-  race<T>(work: Promise<T>, abandon: () => void): Promise<T> {
+  race<T>(work: Promise<T>, abandon: () => void, reserveMs = 0): Promise<T> {
     const signal = this.#signal
     const timeoutMs = this.#timeoutMs
     if (timeoutMs === undefined && signal === undefined) return work
+    const left = (): number => this.#endsAt - reserveMs - performance.now()
     return new Promise((resolve, reject) => {
       const stop = (reason: unknown): void => {
         this.#over = true
@@ -52,19 +59,19 @@ export class Deadline {
       }
       let settled = false
       const onAbort = (): void => stop(signal?.reason)
+      let timer: NodeJS.Timeout | undefined
+      const arm = (): void => {
+        timer = setTimeout(expire, Math.min(Math.max(0, left()), LONGEST_TIMER_MS))
+      }
       const expire = (): void => {
+        if (timeoutMs === undefined) return
+        // Timers fire a little early; and no timer lasts for the longest times.
+        if (left() > 1) arm()
         // After a stall of the event loop the timer fires before the answer, which has long been
         // there, is read: one more turn before it counts.
-        if (timeoutMs !== undefined)
-          setImmediate(() => settled || stop(new DeadlineExceededError(timeoutMs)))
+        else setImmediate(() => settled || stop(new DeadlineExceededError(timeoutMs)))
       }
-      const timer =
-        timeoutMs === undefined
-          ? undefined
-          : setTimeout(
-              expire,
-              Math.min(Math.max(0, this.#endsAt - performance.now()), LONGEST_TIMER_MS),
-            )
+      if (timeoutMs !== undefined) arm()
       const settle = (): void => {
         settled = true
         clearTimeout(timer)

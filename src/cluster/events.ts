@@ -86,6 +86,17 @@ export interface PrimaryEvent {
   readonly historyLost: boolean
 }
 
+/**
+ * A commit that was to wait for a synchronous standby and did not: the wait was cancelled, or ended with
+ * the connection. PostgreSQL answers such a COMMIT without an error.
+ */
+export interface DurabilityEvent {
+  /** The node that has committed. */
+  readonly node: string
+  /** `local`: the commit is on this node, and perhaps on no other one. */
+  readonly durability: 'local'
+}
+
 /** The events of a cluster. */
 export interface ClusterEvents {
   /** A node failed, came back or turned out to be configured wrongly. */
@@ -100,6 +111,8 @@ export interface ClusterEvents {
   reload: [event: ReloadEvent]
   /** A read may have missed a write of this process. */
   stale: [event: StaleEvent]
+  /** A commit is on one server only, although it was to be on more. */
+  durability: [event: DurabilityEvent]
   /** A statement was answered. Costs nothing while nobody listens. */
   query: [event: QueryEvent]
 }
@@ -127,6 +140,8 @@ export const CHANNELS = {
   query: 'segregato:query',
   /** Messages are `StaleEvent`s. */
   stale: 'segregato:stale',
+  /** Messages are `DurabilityEvent`s. */
+  durability: 'segregato:durability',
 } as const
 
 const channels = {
@@ -137,6 +152,7 @@ const channels = {
   reload: channel(CHANNELS.reload),
   query: channel(CHANNELS.query),
   stale: channel(CHANNELS.stale),
+  durability: channel(CHANNELS.durability),
 }
 
 /** An `EventEmitter` of the cluster's events; an error of a listener cannot break routing. */

@@ -2,31 +2,31 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PoolClient, QueryConfig, QueryResult } from 'pg'
 import { cancelRunning } from '../nodes/cancel.ts'
 import type { NodeClient } from '../nodes/client.ts'
-import type { Connections } from '../nodes/connections.ts'
-import type { Watch } from '../nodes/options.ts'
-import { isConnectionUsable } from '../routing/failures.ts'
+import type { Node } from '../nodes/node.ts'
+import type { Purpose, Watch } from '../nodes/options.ts'
+import { faultOf } from '../routing/failures.ts'
 import type { Deadline } from './deadline.ts'
-
-/** How long a cancelled write may take to say what has become of it. */
-const SETTLE_TIMEOUT_MS = 250
 
 /** A connection of its own, lent for one piece of work and given back once. */
 export class Lease {
   readonly client: PoolClient
+  /** Where it leads. */
+  readonly node: Node
   #returned = false
 
-  private constructor(client: PoolClient) {
+  private constructor(node: Node, client: PoolClient) {
+    this.node = node
     this.client = client
   }
 
   /** Takes a connection within the deadline; one that comes too late goes straight back. */
-  static async take(connections: Connections, deadline: Deadline): Promise<Lease> {
+  static async take(node: Node, purpose: Purpose, deadline: Deadline): Promise<Lease> {
     let late = false
-    const client = connections.acquire().then((acquired) => {
+    const client = node[purpose].acquire().then((acquired) => {
       if (late) acquired.release()
       return acquired
     })
-    return new Lease(await deadline.race(client, () => (late = true)))
+    return new Lease(node, await deadline.race(client, () => (late = true)))
   }
 
   /** Hands the connection out to statements of the borrower's own, each of which `watch` is told of. */
@@ -42,7 +42,7 @@ export class Lease {
 
   /** Cancels what runs and destroys the connection. */
   abandon(): void {
-    void cancelRunning(this.client as unknown as NodeClient)
+    this.#cancel()
     this.#giveBack(new Error('abandoned at its deadline'))
   }
 
@@ -50,23 +50,30 @@ export class Lease {
    * Cancels a write that is running and finds out what has become of it: done, certainly not done
    * or unknown when the server does not say in time.
    */
-  async giveUp<T>(write: Promise<T>): Promise<{ readonly done: T } | 'not done' | 'unknown'> {
-    void cancelRunning(this.client as unknown as NodeClient)
+  async giveUp<T>(
+    write: Promise<T>,
+    settleMs: number,
+  ): Promise<{ readonly done: T } | 'not done' | 'unknown'> {
+    this.#cancel()
     const outcome = write.then(
       (done) => ({ done }),
-      (error: unknown) => (isConnectionUsable(error) ? 'not done' : 'unknown'),
+      (error: unknown) =>
+        faultOf(error, 'statement').follows.client === 'keep' ? 'not done' : 'unknown',
     )
-    const late = sleep(SETTLE_TIMEOUT_MS, 'unknown' as const, { ref: false })
+    const late = sleep(settleMs, 'unknown' as const, { ref: false })
     return Promise.race([outcome, late])
   }
 
   /** Gives the connection back; one that an error has made unusable is destroyed. */
   release(error?: unknown): void {
-    this.#giveBack(error === undefined || isConnectionUsable(error) ? undefined : (error as Error))
+    const client = error === undefined ? 'keep' : faultOf(error, 'statement').follows.client
+    if (client === 'cancel') this.#cancel()
+    this.#giveBack(client === 'keep' ? undefined : (error as Error))
   }
 
   /** Gives the connection back and lets the pool destroy it, whatever the error was. */
   discard(error: unknown): void {
+    if (faultOf(error, 'statement').follows.client === 'cancel') this.#cancel()
     this.#giveBack(error instanceof Error ? error : true)
   }
 
@@ -80,6 +87,11 @@ export class Lease {
       // Nothing was written on it and its answer is not needed: the connection goes.
       this.discard(error)
     }
+  }
+
+  #cancel(): void {
+    // The connection is somebody else's after it has been given back.
+    if (!this.#returned) void cancelRunning(this.client as unknown as NodeClient)
   }
 
   #giveBack(error: Error | true | undefined): void {

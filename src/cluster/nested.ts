@@ -1,5 +1,5 @@
 import { TransactionRolledBackError } from '../errors.ts'
-import { IN_FAILED_TRANSACTION, sqlStateOf } from '../routing/failures.ts'
+import { isFault } from '../routing/failures.ts'
 import { within } from './context.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
@@ -34,7 +34,7 @@ export const runNested = async <T>(
   } catch (error) {
     // When the connection is lost the outer scope reports it with its own next statement.
     await nested.rollback().catch(() => undefined)
-    throw sqlStateOf(error) === IN_FAILED_TRANSACTION && released
+    throw isFault(error, 'failed transaction') && released
       ? new TransactionRolledBackError()
       : error
   }

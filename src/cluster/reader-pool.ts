@@ -19,6 +19,10 @@ export class ReaderPool extends ClusterPool {
     Object.defineProperty(this, 'name', { value: 'ReaderPool' })
   }
 
+  protected override get timeoutSetting(): 'readTimeoutMs' {
+    return 'readTimeoutMs'
+  }
+
   constructor(core: Core) {
     const nodes = core.replicas.length > 0 ? core.replicas : [core.primary]
     super(

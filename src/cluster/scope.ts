@@ -46,6 +46,8 @@ interface Shared {
   next: number
   /** Whose turn it is. */
   turn: Turn | undefined
+  /** The transaction has looked at the data: it has its snapshot. */
+  hasSnapshot: boolean
   /** What may be cancelled has been sent and not been answered: settles with it, never rejects. */
   running: Promise<void> | undefined
   /** A cancel that is on its way, and must not hit the statement after the one that it means. */
@@ -79,7 +81,13 @@ export class Scope {
     this.#parent = parent
     this.#shared =
       parent === undefined
-        ? { next: 1, turn: undefined, running: undefined, cancelling: Promise.resolve() }
+        ? {
+            next: 1,
+            turn: undefined,
+            hasSnapshot: false,
+            running: undefined,
+            cancelling: Promise.resolve(),
+          }
         : parent.#shared
   }
 
@@ -113,7 +121,7 @@ export class Scope {
     return this.#inTurn(async () => {
       const savepoint = this.facts.readOnly ? undefined : this.#savepoint()
       try {
-        if (savepoint !== undefined) await this.client.query(readOnlySavepoint(savepoint))
+        if (savepoint !== undefined) await this.client.query(this.#readOnlySavepoint(savepoint))
         const result = await this.#interruptible(() => this.client.query(config))
         if (savepoint !== undefined) {
           await this.client.query(keep ? `RELEASE SAVEPOINT ${savepoint}` : rollbackTo(savepoint))
@@ -148,7 +156,9 @@ export class Scope {
     const savepoint = this.#savepoint()
     const readOnly = this.facts.readOnly || options.readOnly
     const open =
-      readOnly && !this.facts.readOnly ? readOnlySavepoint(savepoint) : `SAVEPOINT ${savepoint}`
+      readOnly && !this.facts.readOnly
+        ? this.#readOnlySavepoint(savepoint)
+        : `SAVEPOINT ${savepoint}`
     try {
       this.#assertLive()
       await this.#send(() => this.client.query(open))
@@ -242,6 +252,17 @@ export class Scope {
     return this.#parent === undefined ? this : this.#parent.#root
   }
 
+  /**
+   * PostgreSQL restores the access mode of the outer transaction when the savepoint is released. The
+   * transaction has its snapshot before: one that takes it while it is read-only counts as read-only for
+   * SERIALIZABLE to its end, and conflicts of its later writes would not be found.
+   */
+  #readOnlySavepoint(name: string): string {
+    const snapshot = this.#shared.hasSnapshot ? '' : 'SELECT; '
+    this.#shared.hasSnapshot = true
+    return `SAVEPOINT ${name}; ${snapshot}SET LOCAL transaction_read_only = on`
+  }
+
   #savepoint(): string {
     return `${SAVEPOINT_PREFIX}_${this.#shared.next++}`
   }
@@ -257,10 +278,6 @@ export class Scope {
 
 /** Not to be guessed: a text that could name a savepoint could release it, and its read-only state with it. */
 const SAVEPOINT_PREFIX = `segregato_${randomBytes(6).toString('hex')}`
-
-/** PostgreSQL restores the access mode of the outer transaction when the savepoint is released. */
-const readOnlySavepoint = (name: string): string =>
-  `SAVEPOINT ${name}; SET LOCAL transaction_read_only = on`
 
 const rollbackTo = (name: string): string =>
   `ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`

@@ -7,7 +7,7 @@ import { readQueryArguments } from '../nodes/query-arguments.ts'
 import type { SubmittableQuery } from '../nodes/query-arguments.ts'
 import { controlOf } from '../sql/control.ts'
 import type { Control } from '../sql/control.ts'
-import { IN_FAILED_TRANSACTION, sqlStateOf } from '../routing/failures.ts'
+import { isFault } from '../routing/failures.ts'
 import { hasControl, refusedOnReader } from '../sql/read-guard.ts'
 import { firstWord, scanStatements } from '../sql/scan.ts'
 import { innermostIn } from './context.ts'
@@ -212,7 +212,7 @@ export class ScopedClient extends EventEmitter {
     } catch (error) {
       await block.rollback()
       // As PostgreSQL does: COMMIT of a failed transaction answers ROLLBACK.
-      if (sqlStateOf(error) === IN_FAILED_TRANSACTION) return 'ROLLBACK'
+      if (isFault(error, 'failed transaction')) return 'ROLLBACK'
       throw error
     }
   }

@@ -1,10 +1,17 @@
-import { ClusterClosedError, ConfigError, NoReplicaAvailableError } from '../errors.ts'
+import {
+  ClusterClosedError,
+  ConfigError,
+  NodeUnresponsiveError,
+  NoReplicaAvailableError,
+} from '../errors.ts'
 import type { NodeProblem } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
-import { classifyFailure, describeFailure, isCheckoutTimeout } from '../routing/failures.ts'
+import type { Fault } from '../routing/fault.ts'
+import { describeFailure, faultOf, NO_ANSWER } from '../routing/failures.ts'
 import { isAlive } from './ask-node.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
+import { judge } from './judge.ts'
 import { Lease } from './lease.ts'
 import { observe, UNOBSERVED } from './observe.ts'
 import type { Report } from './observe.ts'
@@ -27,12 +34,22 @@ export interface ReadOptions extends CallOptions, ObservedStatement {
   readonly silent?: boolean
 }
 
+/** What has failed about a read so far. */
+interface Failures {
+  readonly tried: Set<Node>
+  readonly problems: NodeProblem[]
+  conflicts: number
+  last: unknown
+  fault: Fault | undefined
+}
+
 /**
  * Serves a read: chooses a node, takes a connection for reads, lets the attempt run, and goes to
  * the next node when the failure says nothing about the statement. The only loop over nodes.
  *
  * @throws NoReplicaAvailableError when no node is left
  * @throws ConfigError when all replicas refuse us for good
+ * @throws PoolExhaustedError when too many calls wait for connections already
  */
 export const serveRead = <T>(
   core: Core,
@@ -42,37 +59,30 @@ export const serveRead = <T>(
   core.assertOpen()
   const deadline = new Deadline(options)
   const work = async (report: Report): Promise<T> => {
-    const tried = new Set<Node>()
-    const problems: NodeProblem[] = []
-    let lastError: unknown
+    const failures: Failures = {
+      tried: new Set(),
+      problems: [],
+      conflicts: 0,
+      last: undefined,
+      fault: undefined,
+    }
     const waking = core.use()
     if (waking !== undefined) await deadline.race(waking, () => {})
     for (;;) {
       if (core.state === 'closed') throw new ClusterClosedError()
-      const planned = planRead(core, options, deadline, tried)
+      const planned = planRead(core, options, deadline, failures.tried)
       const plan = planned instanceof Promise ? await planned : planned
-      if (plan === undefined) throw exhausted(problems, lastError)
+      if (plan === undefined) throw exhausted(failures)
       const { node, routing } = plan
       report.routed(routing, plan.shadow?.name)
+      const progress: Progress = { sent: false }
       try {
-        const result = await attempt(node, routing, deadline, options, run)
+        const result = await attempt(core, node, { routing, deadline, options, run, progress })
         node.succeeded()
         plan.served()
         return result
       } catch (error) {
-        // All connections are taken: overload, which is no fault of the node, unless it hangs.
-        const hangs = isCheckoutTimeout(error) && !(await isAlive(node))
-        const failure = hangs ? 'node' : classifyFailure(error)
-        if (failure === 'statement') throw error
-        if (failure !== 'conflict')
-          node.failed(error as Error, failure === 'node' ? 'unreachable' : failure)
-        lastError = error
-        tried.add(node)
-        await core.consistency.lost(node)
-        if (failure === 'node') core.failover.suspect(node, error)
-        const problem = describeFailure(error as Error)
-        report.failed(node.name, problem)
-        problems.push({ node: node.name, problem })
+        await learn(core, node, failures, { error, sent: progress.sent, report })
       } finally {
         plan.done()
       }
@@ -81,33 +91,105 @@ export const serveRead = <T>(
   return options.silent ? work(UNOBSERVED) : observe(core, options, work)
 }
 
-const attempt = async <T>(
+/** How far an attempt has come. */
+interface Progress {
+  /** The node may have received something of it. */
+  sent: boolean
+}
+
+const attempt = <T>(
+  core: Core,
   node: Node,
-  routing: Routing,
-  deadline: Deadline,
-  { discardOnError }: ReadOptions,
-  run: (attempt: Attempt) => Promise<T>,
-): Promise<T> => {
-  const lease = await Lease.take(node.read, deadline)
-  try {
-    return await run({ lease, routing, deadline })
-  } catch (error) {
-    if (discardOnError) lease.discard(error)
-    else lease.release(error)
-    throw error
+  {
+    routing,
+    deadline,
+    options,
+    run,
+    progress,
+  }: {
+    readonly routing: Routing
+    readonly deadline: Deadline
+    readonly options: ReadOptions
+    readonly run: (attempt: Attempt) => Promise<T>
+    readonly progress: Progress
+  },
+): Promise<T> =>
+  new Promise((resolve, reject) => {
+    let lease: Lease | undefined
+    let givenUp = false
+    const responsiveness = core.responsivenessOf(node)
+    const over = responsiveness.begin((error) => {
+      givenUp = true
+      lease?.abandon()
+      reject(error)
+    })
+    core.retries.began(responsiveness.inFlight, performance.now())
+    const work = async (): Promise<T> => {
+      const taken = await Lease.take(node, 'read', deadline)
+      if (givenUp) {
+        taken.release()
+        // Heard by nobody: the attempt has been rejected already.
+        throw new NodeUnresponsiveError(node.name, 0)
+      }
+      lease = taken
+      progress.sent = true
+      try {
+        return await run({ lease: taken, routing, deadline })
+      } catch (error) {
+        if (options.discardOnError) taken.discard(error)
+        else taken.release(error)
+        throw error
+      }
+    }
+    work().then(resolve, reject).finally(over)
+  })
+
+/** Takes note of a failed attempt, unless its error is the caller's: then it is thrown. */
+const learn = async (
+  core: Core,
+  node: Node,
+  failures: Failures,
+  {
+    error,
+    sent,
+    report,
+  }: { readonly error: unknown; readonly sent: boolean; readonly report: Report },
+): Promise<void> => {
+  let fault = faultOf(error, sent ? 'statement' : 'connect')
+  // All connections are taken: overload, which is no fault of the node, unless it hangs.
+  if (fault.name === 'no free connection in time' && !(await isAlive(node))) fault = NO_ANSWER
+  judge(core, node, fault, error as Error, node.read)
+  if (fault.follows.read === 'caller' || fault.follows.read === 'refused') throw error
+  // What has reached a server costs it as much again when it is repeated.
+  if (sent && !core.retries.take(performance.now())) throw error
+  const { tried, problems } = failures
+  failures.last = error
+  failures.fault = fault
+  tried.add(node)
+  if (fault.follows.read === 'replica') tried.add(core.primary)
+  if (fault.name === 'recovery conflict') failures.conflicts++
+  // Another standby would refuse it for the same reason; a second conflict is likely to be followed by a third.
+  if (fault.follows.read === 'primary' || failures.conflicts > 1) {
+    for (const replica of core.replicas) tried.add(replica)
   }
+  await core.consistency.lost(node)
+  const problem = describeFailure(error as Error)
+  report.failed(node.name, problem)
+  problems.push({ node: node.name, problem })
 }
 
 /** When nothing is left: a mistake in the configuration is called by its name. */
-const exhausted = (problems: readonly NodeProblem[], lastError: unknown): Error => {
-  if (lastError !== undefined && classifyFailure(lastError) === 'misconfigured') {
+const exhausted = ({ problems, last, fault }: Failures): Error => {
+  // These say it themselves: no node is at fault.
+  if (fault?.follows.read === 'replica' || fault?.follows.read === 'primary') return last as Error
+  if (fault?.follows.node === 'disable') {
     return new ConfigError(
       problems.map(({ node, problem }) => ({
         path: node,
         message: `the server refused the connection (${problem})`,
       })),
-      { cause: lastError },
+      { cause: last },
     )
   }
-  return new NoReplicaAvailableError(problems, { cause: lastError })
+  return new NoReplicaAvailableError(problems, { cause: last })
 }

@@ -1,17 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { QueryConfig } from 'pg'
+import pg from 'pg'
+import type { QueryConfig, QueryResult } from 'pg'
 import { ClusterVerificationError, WriteOutcomeUnknownError } from '../errors.ts'
-import { READ_ONLY_SQL_TRANSACTION } from '../nodes/client.ts'
 import type { Node } from '../nodes/node.ts'
-import {
-  classifyFailure,
-  isLostConnection,
-  isOutcomeUnknown,
-  sqlStateOf,
-} from '../routing/failures.ts'
+import { isLocalOnly } from '../nodes/write-client.ts'
+import { describeFailure, faultOf, isFault } from '../routing/failures.ts'
 import { hasControl } from '../sql/read-guard.ts'
+import { awaitRoom } from './await-room.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
+import { judge } from './judge.ts'
 import { Lease } from './lease.ts'
 import { observe } from './observe.ts'
 import type { Report } from './observe.ts'
@@ -33,11 +31,8 @@ export const writeRouting = ({ name }: Node): Routing => ({
   waitedMs: 0,
 })
 
-/** A connection for writing, and the node that it leads to. */
-export interface WriterLease {
-  readonly lease: Lease
-  readonly node: Node
-}
+/** How long a cancelled write may take to say what has become of it. */
+const SETTLE_TIMEOUT_MS = 250
 
 /**
  * Takes a connection for writing, from another node when the primary is one by now. A failure to get
@@ -46,7 +41,7 @@ export interface WriterLease {
  * @throws NoPrimaryError when no server accepts writes
  * @throws SplitBrainError when several do
  */
-export const leaseWriter = async (core: Core, deadline: Deadline): Promise<WriterLease> => {
+export const leaseWriter = async (core: Core, deadline: Deadline): Promise<Lease> => {
   core.assertOpen()
   const waking = core.use()
   if (waking !== undefined) await deadline.race(waking, () => {})
@@ -61,13 +56,16 @@ export const leaseWriter = async (core: Core, deadline: Deadline): Promise<Write
         limitMs: deadline.isLimited ? Infinity : limitMs - (performance.now() - startedAt),
         patient: deadline.isLimited && failover.isKnown,
       }))
+    core.responsivenessOf(node).start()
     try {
-      return { lease: await Lease.take(node.write, deadline), node }
+      return await awaitRoom(deadline, limitMs, node, () => Lease.take(node, 'write', deadline))
     } catch (error) {
-      if (classifyFailure(error) !== 'node') throw error
+      const fault = faultOf(error, 'connect')
+      const isOther = error instanceof ClusterVerificationError
       // Only not the primary: it may serve reads all the same.
-      if (!(error instanceof ClusterVerificationError)) node.failed(error as Error)
-      failover.suspect(node, error)
+      if (isOther) failover.suspect(node, error)
+      else judge(core, node, fault, error as Error, node.write)
+      if (fault.follows.node !== 'eject' && fault.follows.node !== 'suspect') throw error
       // It was asked and is the primary, and it does not let us in.
       if (refused === node) {
         if (!deadline.isLimited) throw error
@@ -100,14 +98,13 @@ export const serveWrite = (
     try {
       return await writeOnce(core, config, options, deadline, report)
     } catch (error) {
-      if (sqlStateOf(error) !== READ_ONLY_SQL_TRANSACTION) throw error
+      if (!isFault(error, 'read-only server or transaction')) throw error
       const { primary } = core
       const limitMs = primary.config.connectTimeoutMs
-      core.failover.suspect(primary, error)
       const found = await core.failover.find(deadline, { limitMs, patient: false })
       // The application's own READ ONLY; or a text that may have committed something before.
       if (found === primary || hasControl(config.text)) throw error
-      report.failed(primary.name, READ_ONLY_SQL_TRANSACTION)
+      report.failed(primary.name, describeFailure(error as Error))
       return writeOnce(core, config, options, deadline, report)
     }
   })
@@ -120,26 +117,39 @@ const writeOnce = async (
   deadline: Deadline,
   report: Report,
 ): Promise<RoutedResult> => {
-  const { lease, node } = await leaseWriter(core, deadline)
+  const lease = await leaseWriter(core, deadline)
+  const { node } = lease
   const routing = writeRouting(node)
   report.routed(routing)
   const write = lease.client.query(config)
   try {
-    const result = await deadline.race(write, () => {})
+    const result = await deadline.race(write, () => {}, deadline.reserve(SETTLE_TIMEOUT_MS))
     lease.release()
-    return Object.assign(result, { routing })
+    return routed(result, routing)
   } catch (error) {
-    if (deadline.isOver) {
-      const result = await settleAbandoned(node, lease, write, error)
-      return Object.assign(result, { routing })
-    }
+    if (deadline.isOver) return routed(await settleAbandoned(lease, write, error), routing)
     if (asPool) lease.discard(error)
     else lease.release(error)
-    if (isOutcomeUnknown(error)) core.failover.suspect(node, error)
-    const unknown = asPool ? isLostConnection(error) : isOutcomeUnknown(error)
-    throw unknown ? new WriteOutcomeUnknownError(node.name, { cause: error }) : error
+    judge(core, node, faultOf(error, 'statement'), error as Error)
+    // A pool passes on what PostgreSQL says, in which whoever reads it finds the same.
+    const said = asPool && error instanceof pg.DatabaseError
+    throw said ? error : outcomeOf(error, node.name)
   }
 }
+
+const routed = (result: QueryResult, routing: Routing): RoutedResult =>
+  Object.assign(result, {
+    routing: isLocalOnly(result) ? { ...routing, durability: 'local' as const } : routing,
+  })
+
+/** What a caller is told of a write, or a COMMIT, that failed after it had been sent. */
+export const outcomeOf = (error: unknown, node: string): unknown =>
+  faultOf(error, 'statement').follows.write === 'failed'
+    ? error
+    : new WriteOutcomeUnknownError(node, {
+        cause: error,
+        durability: isLocalOnly(error) ? 'local' : undefined,
+      })
 
 /**
  * What becomes of a write, or a COMMIT, that was given up after it had been sent: its result when it
@@ -148,14 +158,13 @@ const writeOnce = async (
  * @throws WriteOutcomeUnknownError when the server does not say
  */
 export const settleAbandoned = async <T>(
-  node: Node,
   lease: Lease,
   write: Promise<T>,
   reason: unknown,
 ): Promise<T> => {
-  const outcome = await lease.giveUp(write)
+  const outcome = await lease.giveUp(write, SETTLE_TIMEOUT_MS)
   lease.discard(reason)
   if (outcome === 'not done') throw reason
-  if (outcome === 'unknown') throw new WriteOutcomeUnknownError(node.name, { cause: reason })
+  if (outcome === 'unknown') throw new WriteOutcomeUnknownError(lease.node.name, { cause: reason })
   return outcome.done
 }

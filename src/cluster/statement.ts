@@ -68,6 +68,11 @@ export interface Routing {
   readonly lagMs: number | undefined
   /** Milliseconds spent waiting for a replica to catch up. */
   readonly waitedMs: number
+  /**
+   * `'local'` on a write whose wait for a synchronous standby was cancelled: it is committed on this node,
+   * and perhaps on no other one. Absent otherwise.
+   */
+  readonly durability?: 'local'
 }
 
 /** A result of `pg` with the record of where it came from. */
@@ -83,8 +88,13 @@ export const EXECUTE: unique symbol = Symbol.for('segregato.execute') as never
 /** The method of the cluster's reader by which models read page by page. */
 export const PAGES: unique symbol = Symbol.for('segregato.pages') as never
 
+/** The method of the cluster's pools that tells models how much time a call of theirs has. */
+export const TIMEOUT: unique symbol = Symbol.for('segregato.timeout') as never
+
 /** The part of `cluster.writer` and `cluster.reader` that models use. */
 export interface Executor {
+  /** The time for a call that names none, in milliseconds; `undefined`: not limited. */
+  [TIMEOUT]?(): number | undefined
   /** Runs one statement, within `timeoutMs`. For models; applications call `query`. */
   [EXECUTE]<Row extends QueryResultRow>(
     statement: Statement,

@@ -1,19 +1,16 @@
-import {
-  InvalidArgumentError,
-  ScopeNestingError,
-  TransactionRolledBackError,
-  WriteOutcomeUnknownError,
-} from '../errors.ts'
-import type { Node } from '../nodes/node.ts'
-import { isOutcomeUnknown } from '../routing/failures.ts'
+import { InvalidArgumentError, ScopeNestingError, TransactionRolledBackError } from '../errors.ts'
 import { currentScope, within } from './context.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
+import { faultOf } from '../routing/failures.ts'
+import { judge } from './judge.ts'
 import type { Lease } from './lease.ts'
 import { runNested } from './nested.ts'
 import { ISOLATIONS, Scope } from './scope.ts'
 import type { Isolation } from './scope.ts'
-import { leaseWriter, settleAbandoned } from './serve-write.ts'
+import { attemptsOf, repeatTransaction } from './repeat.ts'
+import type { TransactionRetry } from './repeat.ts'
+import { leaseWriter, outcomeOf, settleAbandoned } from './serve-write.ts'
 import { settingsStatement } from './settings.ts'
 import type { Settings } from './settings.ts'
 
@@ -27,6 +24,14 @@ export interface TransactionOptions {
   readonly timeoutMs?: number
   /** Run-time parameters for this transaction only (`SET LOCAL`), such as a tenant for row-level security. */
   readonly settings?: Settings
+  /**
+   * Runs the whole function again when the transaction was rolled back with SQLSTATE 40001 (it could not be
+   * serialized) or 40P01 (deadlock): `true` for up to 5 attempts. The function must not do anything outside
+   * the transaction that may not happen twice. All attempts share `timeoutMs`. A transaction whose outcome is
+   * unknown is never repeated; inside another transaction it has no effect, since only the outermost one
+   * can be repeated. @defaultValue `false`
+   */
+  readonly retry?: boolean | TransactionRetry
 }
 
 /** Runs a function in a transaction on the primary; inside another one, under a savepoint. */
@@ -41,11 +46,22 @@ export const runTransaction = async <T>(
   const deadline = new Deadline(
     options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs },
   )
-  const { lease, node } = await leaseWriter(core, deadline)
+  return repeatTransaction(attemptsOf(options.retry), deadline, () =>
+    runOnce(core, fn, options, deadline),
+  )
+}
+
+const runOnce = async <T>(
+  core: Core,
+  fn: () => PromiseLike<T>,
+  options: TransactionOptions,
+  deadline: Deadline,
+): Promise<T> => {
+  const lease = await leaseWriter(core, deadline)
   const scope = new Scope(lease.client, {
     kind: 'transaction',
     routing: {
-      node: node.name,
+      node: lease.node.name,
       role: 'primary',
       reason: 'transaction',
       lagMs: 0,
@@ -54,14 +70,14 @@ export const runTransaction = async <T>(
     readOnly: options.readOnly ?? false,
     isolation: options.isolation,
   })
-  const progress: Progress = { node, commit: undefined }
+  const progress: Progress = { commit: undefined }
   const work = runAndCommit(core, lease, scope, fn, options, progress)
   try {
     return await deadline.race(work, () => scope.abandon())
   } catch (error) {
     if (!deadline.isOver) throw error
     if (progress.commit !== undefined) {
-      await settleAbandoned(node, lease, progress.commit, error)
+      await settleAbandoned(lease, progress.commit, error)
       return work
     }
     // Rolled back by the server when the connection goes.
@@ -72,7 +88,6 @@ export const runTransaction = async <T>(
 
 /** How far a transaction has come: from the COMMIT on, giving it up does not undo it. */
 interface Progress {
-  readonly node: Node
   commit: Promise<unknown> | undefined
 }
 
@@ -92,7 +107,7 @@ const runAndCommit = async <T>(
     value = await within({ core, scope }, fn)
   } catch (error) {
     await rollback(lease, scope)
-    core.consistency.beginEnd()(progress.node)
+    core.consistency.beginEnd()(lease.node)
     throw error
   }
   await commit(core, lease, scope, progress)
@@ -114,11 +129,10 @@ const commit = async (
     if (command === 'ROLLBACK') throw new TransactionRolledBackError()
   } catch (error) {
     lease.release(error)
-    if (!isOutcomeUnknown(error)) throw error
-    core.failover.suspect(progress.node, error)
-    throw new WriteOutcomeUnknownError(progress.node.name, { cause: error })
+    judge(core, lease.node, faultOf(error, 'statement'), error as Error)
+    throw outcomeOf(error, lease.node.name)
   } finally {
-    ended(progress.node)
+    ended(lease.node)
   }
 }
 
@@ -156,7 +170,8 @@ const runInside = <T>(
   return runNested(core, around, fn, { readOnly, settings, timeoutMs })
 }
 
-const checkOptions = ({ isolation, readOnly }: TransactionOptions): void => {
+const checkOptions = ({ isolation, readOnly, retry }: TransactionOptions): void => {
+  attemptsOf(retry)
   if (readOnly !== undefined && typeof readOnly !== 'boolean') {
     throw new InvalidArgumentError(
       `readOnly must be true or false, not ${JSON.stringify(readOnly)}`,

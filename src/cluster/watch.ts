@@ -1,10 +1,10 @@
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import { Monitor } from '../nodes/monitor.ts'
 import type { ProbeFailure } from '../nodes/monitor.ts'
-import { isOverload } from '../nodes/node.ts'
 import type { Node } from '../nodes/node.ts'
 import type { ServerState } from '../nodes/state.ts'
-import { classifyFailure, describeFailure } from '../routing/failures.ts'
+import type { Consequences } from '../routing/fault.ts'
+import { describeFailure, faultOf } from '../routing/failures.ts'
 import { wrongServer } from '../routing/suitability.ts'
 import type { ClusterSettings } from '../config/types.ts'
 import type { ConsistencyKeeper } from './consistency.ts'
@@ -13,23 +13,22 @@ import type { EventSource, NodeState } from './events.ts'
 import type { Freshness } from './freshness.ts'
 import type { Members } from './topology.ts'
 
-/** SQLSTATE of a server that does not take connections yet, or no longer. */
-const CANNOT_CONNECT_NOW = '57P03'
-
-/** What `pg` says when a connection could not be made in time. */
-const TIMED_OUT = /timeout expired|connection timeout|timeout exceeded/
-
 /** What a failed probe says of the server. */
 const classifyProbe = (error: Error): ProbeFailure => {
-  if (isOverload(error)) return 'overloaded'
-  const { code } = error as { code?: unknown }
-  if (code === CANNOT_CONNECT_NOW) return 'starting'
+  const { name, follows } = faultOf(error, 'connect')
+  if (name === 'not accepting connections') return 'starting'
   // Nobody has said no.
-  if (code === 'ETIMEDOUT' || TIMED_OUT.test(error.message)) return 'silent'
-  const failure = classifyFailure(error)
-  if (failure === 'misconfigured') return 'misconfigured'
-  return failure === 'node' ? 'refused' : 'answered'
+  return name === 'no free connection in time' ? 'silent' : PROBE_FAILURES[follows.node]
 }
+
+const PROBE_FAILURES = {
+  none: 'answered',
+  'ask role': 'answered',
+  eject: 'refused',
+  suspect: 'silent',
+  'cool down': 'overloaded',
+  disable: 'misconfigured',
+} as const satisfies Record<Consequences['node'], ProbeFailure>
 
 /** What the observer needs of its cluster. */
 interface Surroundings {

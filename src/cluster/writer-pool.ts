@@ -17,14 +17,18 @@ export class WriterPool extends ClusterPool {
     Object.defineProperty(this, 'name', { value: 'WriterPool' })
   }
 
+  protected override get timeoutSetting(): 'writeTimeoutMs' {
+    return 'writeTimeoutMs'
+  }
+
   constructor(core: Core) {
     const { primary } = core
     super(core, 'write', primary.config.pool)
   }
 
   protected override async lend(): Promise<PoolClient> {
-    const { lease, node } = await leaseWriter(this.core, new Deadline({}))
-    return lease.lend(watchStatements(this.core, writeRouting(node)))
+    const lease = await leaseWriter(this.core, new Deadline({}))
+    return lease.lend(watchStatements(this.core, writeRouting(lease.node)))
   }
 
   protected override serve(config: QueryConfig, options: ServeOptions): Promise<RoutedResult> {

@@ -66,6 +66,8 @@ const buildSettings = (entry: Entry | undefined, reading: Reading): ClusterSetti
     stickyMs: valid(section.sticky_ms) ?? SETTING_DEFAULTS.stickyMs,
     fallbackShare: valid(section.fallback_share) ?? SETTING_DEFAULTS.fallbackShare,
     probe: valid(section.probe) ?? SETTING_DEFAULTS.probe,
+    readTimeoutMs: valid(section.read_timeout_ms) ?? SETTING_DEFAULTS.readTimeoutMs,
+    writeTimeoutMs: valid(section.write_timeout_ms) ?? SETTING_DEFAULTS.writeTimeoutMs,
   })
 }
 

@@ -5,6 +5,7 @@ export const NODE_DEFAULTS = Object.freeze({
   host: 'localhost',
   port: 5432,
   pool: 5,
+  queue: 10_000,
   applicationName: 'segregato',
   connectTimeoutMs: 5_000,
   idleTimeoutMs: 10_000,
@@ -29,6 +30,8 @@ export const SETTING_DEFAULTS = Object.freeze({
   stickyMs: 5_000,
   fallbackShare: 0.25,
   probe: 'interval',
+  readTimeoutMs: 5_000,
+  writeTimeoutMs: 15_000,
 }) satisfies ClusterSettings
 
 /** What `segregato/web` does unless its options say otherwise. */
@@ -90,4 +93,22 @@ export const RUNTIME_LIMITS = Object.freeze({
   scopeBusyMs: 5_000,
   /** How long `close()` lets running work go on. */
   closeTimeoutMs: 10_000,
+  /**
+   * When a node that gives no answer is taken for dead. A slow statement is not a dead node: it counts only
+   * when a question that needs no work is not answered either.
+   */
+  unresponsive: Object.freeze({
+    /** An attempt without an answer for so long makes us ask. */
+    askAfterMs: 500,
+    /** A server that is alive answers in this time, whatever it is busy with. */
+    answerWithinMs: 500,
+    /** What is not a read that another node can serve is given up only when the node stays mute for so long. */
+    giveUpAfterMs: 5_000,
+  }),
+  /** How long nobody opens another connection to a server that has no room for it. */
+  coolDownMs: 1_000,
+  /** Retries of reads: this share of all reads, or so many a second if that is more. */
+  retries: Object.freeze({ share: 0.1, perSecond: 10 }),
+  /** Attempts at a transaction with `retry: true`, and the pauses between them. */
+  transactionRetries: Object.freeze({ attempts: 5, firstMs: 10, longestMs: 500 }),
 })

@@ -35,6 +35,8 @@ export interface NodeInput {
   readonly passwordFile?: string | undefined
   /** The most connections of this process to this server, for one purpose. @defaultValue `5` */
   readonly pool?: number | undefined
+  /** How many calls may wait for one of these connections at once; more reject with `PoolExhaustedError`. @defaultValue `10_000` */
+  readonly queue?: number | undefined
   /** `true` is `'verify-full'`. @defaultValue `PGSSLMODE`, else off for sockets and loopback; elsewhere it must be said */
   readonly ssl?:
     boolean | 'disable' | 'require' | 'verify-ca' | 'verify-full' | SslInput | undefined
@@ -85,6 +87,10 @@ export interface SettingsInput {
    * processes want. @defaultValue `'interval'`
    */
   readonly probe?: Probe | undefined
+  /** The time for a call of a read model, in milliseconds; 0: not limited. @defaultValue `5_000` */
+  readonly readTimeoutMs?: number | undefined
+  /** The time for a call of a write model, in milliseconds; 0: not limited. @defaultValue `15_000` */
+  readonly writeTimeoutMs?: number | undefined
 }
 
 /**

@@ -59,6 +59,11 @@ export const NODE_KEYS = {
     description: 'The most connections of one process to this server, for one purpose.',
     default: NODE_DEFAULTS.pool,
   },
+  queue: {
+    kind: { type: 'integer', min: 0, max: 1_000_000 },
+    description: 'How many calls may wait for one of these connections at once.',
+    default: NODE_DEFAULTS.queue,
+  },
   ssl: {
     kind: { type: 'ssl' },
     description:
@@ -174,6 +179,18 @@ export const SETTING_KEYS = {
     description:
       'When nodes are asked how they are: `interval` each second, `on_use` beside statements only, for short-lived processes.',
     default: SETTING_DEFAULTS.probe,
+  },
+  read_timeout_ms: {
+    kind: { type: 'integer', min: 0, max: LONGEST_MS },
+    description:
+      'The time for a call of a read model, in milliseconds; 0: not limited. Pools, streams and scopes have none.',
+    default: SETTING_DEFAULTS.readTimeoutMs,
+  },
+  write_timeout_ms: {
+    kind: { type: 'integer', min: 0, max: LONGEST_MS },
+    description:
+      'The time for a call of a write model, in milliseconds; 0: not limited. Pools and scopes have none.',
+    default: SETTING_DEFAULTS.writeTimeoutMs,
   },
 } as const satisfies KeyDefinitions
 

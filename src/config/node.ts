@@ -42,6 +42,7 @@ export const buildNode = (
     ...target,
     password: resolvePassword(name, target, section, reading),
     pool: valid(section.pool) ?? NODE_DEFAULTS.pool,
+    queue: valid(section.queue) ?? NODE_DEFAULTS.queue,
     ssl: resolveSsl(section, address.host, place, reading),
     applicationName:
       valid(section.application_name) ??

@@ -14,6 +14,8 @@ export interface NodeConfig {
   readonly password: Secret
   /** The most connections that this process holds to the server at once, for one purpose (reading or writing). */
   readonly pool: number
+  /** How many calls may wait for one of these connections at once. */
+  readonly queue: number
   readonly ssl: false | SslConfig
   readonly applicationName: string
   readonly connectTimeoutMs: number
@@ -99,6 +101,10 @@ export interface ClusterSettings {
   readonly fallbackShare: number
   /** When nodes are asked how they are. */
   readonly probe: Probe
+  /** The time for a call of a read model, in milliseconds; 0: not limited. */
+  readonly readTimeoutMs: number
+  /** The time for a call of a write model, in milliseconds; 0: not limited. */
+  readonly writeTimeoutMs: number
 }
 
 /** A whole configuration of one environment. */

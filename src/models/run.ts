@@ -2,6 +2,7 @@ import type { QueryResultRow } from 'pg'
 
 import {
   EXECUTE,
+  TIMEOUT,
   PAGES,
   type CallOptions,
   type RoutedResult,
@@ -58,6 +59,8 @@ export class Call {
   readonly cluster: ModelCluster
   readonly #side: 'reader' | 'writer'
   readonly #options: CallOptions
+  /** The time for the call when the caller named none. Streams have none. */
+  readonly #usualMs: number | undefined
   readonly #startedAt: number
 
   constructor(model: Model, side: 'reader' | 'writer', options: CallOptions = {}) {
@@ -65,12 +68,13 @@ export class Call {
     this.cluster = clusterOf(model)
     this.#side = side
     this.#options = options
-    this.#startedAt = options.timeoutMs === undefined ? 0 : performance.now()
+    this.#usualMs = this.cluster[side][TIMEOUT]?.()
+    this.#startedAt = performance.now()
   }
 
   /** The columns of the table, of which `names` are about to be used. */
   columns(names: readonly string[]): Promise<TableColumns> {
-    return columnsOf(this.model, this.cluster[this.#side], names, this.#left())
+    return columnsOf(this.model, this.cluster[this.#side], names, this.#inTime())
   }
 
   /** Sends one statement. */
@@ -93,7 +97,7 @@ export class Call {
   }
 
   #send<Row extends QueryResultRow>(statement: Statement): Promise<RoutedResult<Row>> {
-    return this.cluster[this.#side][EXECUTE]<Row>(statement, this.#left())
+    return this.cluster[this.#side][EXECUTE]<Row>(statement, this.#inTime())
   }
 
   /** Reads page by page: memory holds one page. */
@@ -103,7 +107,7 @@ export class Call {
   ): AsyncGenerator<Row[], void, undefined> {
     try {
       yield* this.cluster.reader[PAGES]<Row>(statementOf(wanted, this.model), {
-        ...this.#left(),
+        ...this.#left(this.#options.timeoutMs),
         pageSize,
       })
     } catch (error) {
@@ -111,8 +115,11 @@ export class Call {
     }
   }
 
-  #left(): CallOptions {
-    const { timeoutMs } = this.#options
+  #inTime(): CallOptions {
+    return this.#left(this.#options.timeoutMs ?? this.#usualMs)
+  }
+
+  #left(timeoutMs: number | undefined): CallOptions {
     if (timeoutMs === undefined) return this.#options
     const left = Math.ceil(timeoutMs - (performance.now() - this.#startedAt))
     if (left <= 0) throw new DeadlineExceededError(timeoutMs)

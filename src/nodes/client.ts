@@ -41,6 +41,11 @@ export class NodeClient extends pg.Client {
     this.on('connect', () => forgetPassword(this))
   }
 
+  /** Whether the server owes an answer: to a statement, or to the attempt to connect. */
+  get isWaiting(): boolean {
+    return !(this as unknown as { readyForQuery?: boolean }).readyForQuery
+  }
+
   override query(...args: never[]): never {
     const call = readQueryArguments(args)
     if ('submittable' in call) {

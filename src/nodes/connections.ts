@@ -3,13 +3,15 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { PoolClient, PoolConfig } from 'pg'
+import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import type { NodeConfig } from '../config/types.ts'
+import { PoolExhaustedError } from '../errors.ts'
 import { cancelRunning } from './cancel.ts'
 import { NodeClient, ReadClient } from './client.ts'
 import { PoolerReadClient } from './pooler-read-client.ts'
 import { WriteClient } from './write-client.ts'
 import { clientOptions, passwordOf } from './options.ts'
-import type { Admit, BeginWrite, OnRecovery, PoolOptions, Purpose } from './options.ts'
+import type { Admit, ClientHooks, PoolOptions, Purpose } from './options.ts'
 
 /** How many connections there are, in the words of `pg.Pool`. */
 export interface ConnectionCounts {
@@ -31,7 +33,11 @@ export const POOL_EVENTS = ['connect', 'acquire', 'release', 'remove', 'error'] 
  * that connections shared by many statements can take its place.
  */
 export interface Connections extends EventEmitter {
-  /** A connection of its own for the caller, who must `release()` it. */
+  /**
+   * A connection of its own for the caller, who must `release()` it.
+   *
+   * @throws PoolExhaustedError when as many calls wait for one as may
+   */
   acquire(): Promise<PoolClient>
   readonly counts: ConnectionCounts
   /** Connections that are lent out at this moment. */
@@ -44,6 +50,12 @@ export interface Connections extends EventEmitter {
   configure(node: NodeConfig): void
   /** Cancels what runs and destroys the sockets of all connections, lent ones included. */
   destroy(): void
+  /** The server has no room: for a while no connection is opened beside those that there are. */
+  coolDown(): void
+  /** Bytes that the present connections have received. */
+  readonly received: number
+  /** Connections that wait for the server, and that nothing has come from since the last call. */
+  silent(): readonly NodeClient[]
 }
 
 const classFor = (node: NodeConfig, purpose: Purpose): typeof NodeClient => {
@@ -53,11 +65,9 @@ const classFor = (node: NodeConfig, purpose: Purpose): typeof NodeClient => {
 }
 
 /** What is told about connections, and asked. */
-export interface ConnectionHooks {
+export interface ConnectionHooks extends Omit<ClientHooks, 'onOpen'> {
   /** The most connections. @defaultValue the node's `pool` */
   readonly max?: number
-  readonly beginWrite?: BeginWrite | undefined
-  readonly onRecovery?: OnRecovery | undefined
   readonly admit?: Admit | undefined
 }
 
@@ -84,6 +94,9 @@ export class PooledConnections extends EventEmitter implements Connections {
   readonly #options: PoolConfig
   #node: NodeConfig
   readonly #max: number | undefined
+  /** How much each connection had received when it was last looked at. */
+  readonly #received = new WeakMap<NodeClient, number>()
+  #coolDown: NodeJS.Timeout | undefined
   readonly #clients = new Set<NodeClient>()
   #pool: pg.Pool | undefined
   /** Pools that take no more calls and still have connections lent. */
@@ -123,7 +136,12 @@ export class PooledConnections extends EventEmitter implements Connections {
   }
 
   acquire(): Promise<PoolClient> {
-    return this.#open().connect()
+    const pool = this.#open()
+    const { totalCount, idleCount, waitingCount } = pool
+    if (waitingCount >= this.#node.queue && idleCount === 0 && totalCount >= pool.options.max) {
+      return Promise.reject(new PoolExhaustedError(this.#node.name, totalCount, waitingCount))
+    }
+    return pool.connect()
   }
 
   get counts(): ConnectionCounts {
@@ -171,6 +189,43 @@ export class PooledConnections extends EventEmitter implements Connections {
       void cancelRunning(client)
       client.connection.stream.destroy()
     }
+  }
+
+  coolDown(): void {
+    const pool = this.#pool
+    if (pool === undefined) return
+    pool.options.max = Math.max(1, pool.totalCount)
+    clearTimeout(this.#coolDown)
+    this.#growLater(pool)
+  }
+
+  /** Back to the configured size one by one: the room may have been for one connection only. */
+  #growLater(pool: pg.Pool): void {
+    const { max = 1 } = this.#options
+    if (pool.options.max >= max) return
+    const pauseMs = RUNTIME_LIMITS.coolDownMs * (0.75 + 0.5 * Math.random())
+    this.#coolDown = setTimeout(() => {
+      pool.options.max += 1
+      this.#growLater(pool)
+    }, pauseMs)
+    this.#coolDown.unref()
+  }
+
+  get received(): number {
+    let sum = 0
+    for (const client of this.#clients) sum += (client.connection.stream as Socket).bytesRead
+    return sum
+  }
+
+  silent(): readonly NodeClient[] {
+    const silent: NodeClient[] = []
+    for (const client of this.#clients) {
+      const { bytesRead } = client.connection.stream as Socket
+      const before = this.#received.get(client)
+      this.#received.set(client, bytesRead)
+      if (client.isWaiting && before === bytesRead) silent.push(client)
+    }
+    return silent
   }
 
   *#pools(): Generator<pg.Pool> {

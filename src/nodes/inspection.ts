@@ -52,15 +52,13 @@ export interface ReplicationSlot {
   readonly retainedBytes: number | undefined
 }
 
-/** SQLSTATE classes and codes by which a server takes its leave. */
-const LEAVES = /^(?:08|57P0|53300)/
-
 /** The answer of a question that may be denied; `undefined` then. */
 const known = async <T>(question: Promise<T>): Promise<T | undefined> => {
   try {
     return await question
   } catch (error) {
-    if (error instanceof pg.DatabaseError && !LEAVES.test(error.code ?? '')) return undefined
+    // With a FATAL it takes its leave.
+    if (error instanceof pg.DatabaseError && error.severity !== 'FATAL') return undefined
     throw error
   }
 }

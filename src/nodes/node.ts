@@ -3,7 +3,7 @@ import { PooledConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { HEALTHY, isQuarantined, nextHealth } from './health.ts'
 import type { Health, HealthEvent, HealthRules } from './health.ts'
-import type { BeginWrite, PoolOptions, Purpose } from './options.ts'
+import type { ClientHooks, PoolOptions, Purpose } from './options.ts'
 import { StateProbe } from './state.ts'
 import type { Questioned, ServerState } from './state.ts'
 
@@ -37,8 +37,8 @@ export class Node {
     options: {
       readonly pool: PoolOptions
       readonly health: () => HealthRules
-      /** See `BeginWrite`. */
-      readonly beginWrite?: BeginWrite
+      /** Of the connections for writing. */
+      readonly hooks?: Pick<ClientHooks, 'beginWrite' | 'noticed'>
       /** Called about each new connection for reading or writing; see `Admit`. */
       readonly admit?: (node: Node, client: Questioned, purpose: Purpose) => Promise<void>
       /** Called with what a connection hears about its server; see `OnRecovery`. */
@@ -53,14 +53,14 @@ export class Node {
     this.role = config.role
     this.#rules = options.health
     this.#onChange = options.onChange
-    const { pool, beginWrite, admit, onRecovery } = options
+    const { pool, admit, onRecovery } = options
     const hooks = {
       admit: admit && ((client: Questioned, purpose: Purpose) => admit(this, client, purpose)),
       onRecovery: onRecovery && ((inRecovery: boolean) => onRecovery(this, inRecovery)),
     }
     this.read = new PooledConnections(config, 'read', pool, hooks)
     this.control = new PooledConnections(controlConfig(config), 'control', {}, { max: 1 })
-    this.write = new PooledConnections(config, 'write', pool, { ...hooks, beginWrite })
+    this.write = new PooledConnections(config, 'write', pool, { ...hooks, ...options.hooks })
     for (const event of ['connect', 'remove'])
       this.control.on(event, () => options.onReconnect(this))
   }
@@ -106,8 +106,7 @@ export class Node {
 
   /** A connection or a statement failed for a reason that says nothing about the statement. */
   failed(error: Error, cause: 'unreachable' | 'misconfigured' = 'unreachable'): void {
-    if (isOverload(error)) this.note('overloaded')
-    else this.note(cause === 'misconfigured' ? cause : 'query-failed', error)
+    this.note(cause === 'misconfigured' ? cause : 'query-failed', error)
   }
 
   /** A statement was answered. */
@@ -148,15 +147,10 @@ export class Node {
 /** What a server is instead of the replica that it should be. */
 export type WrongServer = 'other-system' | 'not-in-recovery'
 
-/** SQLSTATE of a server that is alive and has no connection left to give. */
-const TOO_MANY_CONNECTIONS = '53300'
-
-/** Whether an error says that the server is busy, not that it is down. */
-export const isOverload = (error: Error): boolean =>
-  (error as { code?: unknown }).code === TOO_MANY_CONNECTIONS
-
 /** Told apart from the application's own connections in `pg_stat_activity` and in the server's log. */
 const controlConfig = (config: NodeConfig): NodeConfig => ({
   ...config,
   applicationName: `${config.applicationName}${CONTROL_SUFFIX}`,
+  // Whoever asks has less time. An attempt that hangs must not keep the next one from being made.
+  connectTimeoutMs: 1_000,
 })

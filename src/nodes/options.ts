@@ -39,16 +39,22 @@ export type Admit = (client: Questioned, purpose: Purpose) => Promise<void>
 /** Told what each connection hears about its server: at its start, and with the next answer after a change. */
 export type OnRecovery = (inRecovery: boolean) => void
 
+/** What a connection tells whoever opened it. */
+export interface ClientHooks {
+  readonly beginWrite?: BeginWrite | undefined
+  readonly onRecovery?: OnRecovery | undefined
+  /**
+   * Called with each notice on a connection for writing; true: what is being committed is on this
+   * server, and perhaps on no other one.
+   */
+  readonly noticed?: ((notice: object) => boolean) | undefined
+  /** Told of each connection before it is made. */
+  readonly onOpen?: ((client: ClientBase) => void) | undefined
+}
+
 /** What our client class reads from the options that `pg.Pool` hands it. */
 export interface NodeClientConfig extends ClientConfig {
-  readonly segregato: {
-    readonly node: NodeConfig
-    readonly purpose: Purpose
-    readonly beginWrite?: BeginWrite | undefined
-    readonly onRecovery?: OnRecovery | undefined
-    /** Told of each connection before it is made. */
-    readonly onOpen?: ((client: ClientBase) => void) | undefined
-  }
+  readonly segregato: { readonly node: NodeConfig; readonly purpose: Purpose } & ClientHooks
 }
 
 /**
@@ -58,7 +64,7 @@ export interface NodeClientConfig extends ClientConfig {
 export const clientOptions = (
   node: NodeConfig,
   purpose: Purpose,
-  hooks: Pick<NodeClientConfig['segregato'], 'beginWrite' | 'onRecovery' | 'onOpen'> = {},
+  hooks: ClientHooks = {},
 ): NodeClientConfig => ({
   host: node.host,
   port: node.port,

@@ -10,6 +10,13 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'UNLISTEN', 'DEALLOCATE', 'DISCARD', 'FETCH', 'MOVE', 'CLOSE', 'LOCK',
 ]) // prettier-ignore
 
+/** Results and errors of writes that are committed on their server, and perhaps on no other one. */
+const localOnly = new WeakSet<object>()
+
+/** Whether the server has said of this write that it did not wait for its synchronous standbys. */
+export const isLocalOnly = (outcome: unknown): boolean =>
+  typeof outcome === 'object' && outcome !== null && localOnly.has(outcome)
+
 /**
  * A connection for writing. It tells when something that may have written has committed, so that its
  * position is asked for before the caller can start to read.
@@ -20,18 +27,31 @@ export class WriteClient extends NodeClient {
   #wrote = false
   /** The connection may commit without waiting for its flush. */
   #asynchronous = false
+  /** The server has said so of what is running now. */
+  #localOnly = false
 
   constructor(config: NodeClientConfig) {
     super(config)
-    this.#beginWrite = config.segregato.beginWrite
-    const { onRecovery } = config.segregato
+    const { beginWrite, noticed, onRecovery } = config.segregato
+    this.#beginWrite = beginWrite
     // Before PostgreSQL 14, and behind proxies, a refused write is the only sign of another role.
     this.connection.on('errorMessage', ({ code }: { code?: string }) => {
       if (code === READ_ONLY_SQL_TRANSACTION) onRecovery?.(true)
     })
+    if (noticed !== undefined) {
+      this.on('notice', (notice) => {
+        if (noticed(notice)) this.#localOnly = true
+      })
+    }
   }
 
-  protected override send(config: QueryConfig, callback: QueryCallback): void {
+  protected override send(config: QueryConfig, answer: QueryCallback): void {
+    const callback: QueryCallback = (error, result) => {
+      const outcome = error ?? result
+      if (this.#localOnly && outcome !== undefined) localOnly.add(outcome)
+      this.#localOnly = false
+      answer(error, result)
+    }
     const committed = this.#beginWrite?.()
     if (committed === undefined) {
       plainQuery(this, config, callback)

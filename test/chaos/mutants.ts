@@ -60,10 +60,11 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: 'src/cluster/serve-write.ts',
-        find: 'const unknown = asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n',
+        find: 'const said = asPool && error instanceof pg.DatabaseError\n',
         replace:
-          'const unknown = asPool ? isLostConnection(error) : isOutcomeUnknown(error)\n' +
-          'if (unknown) return writeOnce(core, config, { asPool }, deadline, report)\n',
+          'const said = asPool && error instanceof pg.DatabaseError\n' +
+          "if (!said && faultOf(error, 'statement').follows.write !== 'failed') " +
+          'return writeOnce(core, config, { asPool }, deadline, report)\n',
       },
     ],
     caughtBy: ['duplicate'],
@@ -74,8 +75,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: 'src/cluster/serve-write.ts',
-        find: 'throw unknown ? new WriteOutcomeUnknownError(node.name, { cause: error }) : error\n',
-        replace: 'throw unknown ? new Error("not done") : error\n',
+        find: 'throw said ? error : outcomeOf(error, node.name)\n',
+        replace: 'throw said ? error : new Error("not done")\n',
       },
     ],
     caughtBy: ['failed-applied'],
@@ -86,8 +87,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: 'src/cluster/serve-read.ts',
-        find: "if (failure === 'statement') throw error\n",
-        replace: "if (failure !== 'conflict') throw error\n",
+        find: "if (fault.follows.read === 'caller' || fault.follows.read === 'refused') throw error\n",
+        replace: "if (fault.name !== 'recovery conflict') throw error\n",
       },
     ],
     caughtBy: ['failed-read'],

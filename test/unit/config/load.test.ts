@@ -58,6 +58,8 @@ development:
       stickyMs: 5_000,
       fallbackShare: 0.25,
       probe: 'interval',
+      readTimeoutMs: 5_000,
+      writeTimeoutMs: 15_000,
     })
     expect(config.notices).toEqual([])
     expect(await config.replicas[1]?.password.reveal()).toBe('secret')

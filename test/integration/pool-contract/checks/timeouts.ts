@@ -23,6 +23,24 @@ const TIMED_OUT = {
   message: 'Connection terminated due to connection timeout',
   cause: { type: 'Error', message: 'Connection terminated unexpectedly' },
 }
+/** What is seen when `query_timeout` ends a statement on connection A. */
+const GIVEN_UP = (rejected: object): unknown => [
+  'A',
+  { rejected },
+  'B',
+  [
+    'connect A',
+    'acquire A',
+    'release A',
+    'acquire A',
+    'release A with Query read timeout',
+    'remove A',
+
+    'connect B',
+    'acquire B',
+    'release B',
+  ],
+]
 
 export const timeoutChecks = [
   check(
@@ -133,23 +151,20 @@ export const timeoutChecks = [
         await events.until('remove A')
         return [before, late, letters.of(await backendOf(pool)), events.seen]
       }),
-    [
-      'A',
-      { rejected: { type: 'Error', message: 'Query read timeout' } },
-      'B',
-      [
-        'connect A',
-        'acquire A',
-        'release A',
-        'acquire A',
-        'release A with Query read timeout',
-        'remove A',
-
-        'connect B',
-        'acquire B',
-        'release B',
-      ],
-    ],
+    GIVEN_UP({ type: 'Error', message: 'Query read timeout' }),
+    {
+      writer: {
+        why: 'a write that was given up while it ran may have been applied',
+        observed: GIVEN_UP({
+          type: 'WriteOutcomeUnknownError',
+          message:
+            'The write had been sent to master when the connection or the time for it was lost; it may have been applied. ' +
+            'Read by a unique key that the write carries before repeating it',
+          code: 'SEGREGATO_WRITE_OUTCOME_UNKNOWN',
+          cause: { type: 'Error', message: 'Query read timeout' },
+        }),
+      },
+    },
   ),
   check(
     'statement_timeout of the pool: the server ends the statement',
