@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import type { QueryEvent } from '../cluster/events.ts'
-import type { NodeStatus } from '../cluster/status.ts'
+import type { RouteReason } from '../cluster/statement.ts'
+import type { ClusterStatus, NodeStatus } from '../cluster/status.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import { httpHandler } from './answer.ts'
 import type { HttpHandler } from './answer.ts'
@@ -48,14 +49,17 @@ export const metrics = (
 const collect = (events: Cluster['events']): (() => readonly Metric[]) => {
   const reads = new Counters()
   const writes = new Counters()
+  const inTransactions = new Counters()
   const errors = new Counters()
   const stale = new Counters()
   const quarantines = new Counters()
+  const primaries = new Counters()
   const waited = new Histogram(BOUNDS_S)
   const duration = new Histogram(BOUNDS_S)
   events.on('query', ({ node, role, reason, waitedMs, durationMs, outcome }: QueryEvent) => {
-    const operation = reason === 'write' ? 'write' : 'read'
+    const operation = operationOf(reason)
     if (operation === 'write') writes.add({ node })
+    else if (operation === 'transaction') inTransactions.add({ node })
     else {
       reads.add({ node, role, reason })
       waited.observe(waitedMs / 1_000)
@@ -67,12 +71,15 @@ const collect = (events: Cluster['events']): (() => readonly Metric[]) => {
   events.on('node', ({ node, state }) => {
     if (state !== 'healthy') quarantines.add({ node, state })
   })
+  events.on('primary', ({ state }) => primaries.add({ state }))
   return () => [
     counter('reads_total', 'Reads outside transactions, by node and reason.', reads),
     counter('writes_total', 'Writes outside transactions, by node.', writes),
-    counter('errors_total', 'Reads and writes that gave their caller an error.', errors),
+    counter('transaction_statements_total', 'Statements in transactions.', inTransactions),
+    counter('errors_total', 'Statements that gave their caller an error.', errors),
     counter('stale_reads_total', 'Reads that may have missed a write of this process.', stale),
     counter('quarantines_total', 'How often a node was left alone after failures.', quarantines),
+    counter('primary_changes_total', 'How often the primary was found, or lost.', primaries),
     {
       name: 'segregato_read_wait_seconds',
       type: 'histogram',
@@ -88,6 +95,9 @@ const collect = (events: Cluster['events']): (() => readonly Metric[]) => {
   ]
 }
 
+const operationOf = (reason: RouteReason): 'read' | 'write' | 'transaction' =>
+  reason === 'write' || reason === 'transaction' ? reason : 'read'
+
 const counter = (name: string, help: string, { samples }: Counters): Metric => ({
   name: `segregato_${name}`,
   type: 'counter',
@@ -102,16 +112,35 @@ const gauge = (name: string, help: string, samples: readonly Sample[]): Metric =
   samples,
 })
 
-const STATES = ['healthy', 'quarantined', 'misconfigured', 'wrong-server'] as const
-const ROLES = ['primary', 'replica'] as const
+/** All values of a type, which does not compile when one is missing. */
+const valuesOf = <Value extends string>(values: Record<Value, true>): readonly string[] =>
+  Object.keys(values)
+
+const WRITES = valuesOf<ClusterStatus['writes']>({
+  available: true,
+  'no-primary': true,
+  'split-brain': true,
+})
+const STATES = valuesOf<NodeStatus['state']>({
+  healthy: true,
+  quarantined: true,
+  misconfigured: true,
+  'wrong-server': true,
+})
+const ROLES = valuesOf<NodeStatus['role']>({ primary: true, replica: true })
 
 /** What the process knows at this moment. */
 const present = (cluster: Pick<Cluster, 'status'>): readonly Metric[] => {
-  const { state, replicaShare, nodes } = cluster.status()
+  const { state, replicaShare, nodes, writes } = cluster.status()
   const each = (samples: (node: NodeStatus, labels: Labels) => readonly Sample[]): Sample[] =>
     nodes.flatMap((node) => samples(node, { node: node.node }))
   return [
     gauge('open', 'Whether the cluster takes new work.', [one({}, state === 'open')]),
+    gauge(
+      'writes_state',
+      'What is known of where writes go: the present state has the value 1.',
+      WRITES.map((name) => one({ state: name }, writes === name)),
+    ),
     gauge('replica_share', 'The share of reads that replicas serve.', [one({}, replicaShare)]),
     gauge(
       'node_state',

@@ -80,6 +80,17 @@ test('nodes, connections and what has happened since it began', async () => {
   cluster.events.emit('query', { ...READ, waitedMs: 0 })
   cluster.events.emit('query', { ...READ, reason: 'retry', outcome: 'error' })
   cluster.events.emit('query', { ...READ, node: 'master', role: 'primary', reason: 'write' })
+  const inside = { role: 'primary', node: 'master', reason: 'transaction' } as const
+  cluster.events.emit('query', { ...READ, ...inside, outcome: 'error' })
+  cluster.events.emit('primary', {
+    state: 'missing',
+    node: undefined,
+    previous: 'master',
+    timeline: 1,
+    claims: [],
+    withoutMs: 0,
+    historyLost: false,
+  })
   cluster.events.emit('stale', { node: 'replica1', waitedMs: 200 })
   const change = { node: 'replica1', role: 'replica', quarantineMs: 500, error: undefined } as const
   cluster.events.emit('node', { ...change, state: 'quarantined' })
@@ -108,7 +119,12 @@ test('nodes, connections and what has happened since it began', async () => {
     'segregato_read_wait_seconds_bucket{le="0.025"} 3',
     'segregato_read_wait_seconds_bucket{le="+Inf"} 3',
     'segregato_read_wait_seconds_sum 0.04',
-    'segregato_statement_duration_seconds_count 4',
+    'segregato_statement_duration_seconds_count 5',
+    'segregato_transaction_statements_total{node="master"} 1',
+    'segregato_errors_total{node="master",operation="transaction"} 1',
+    'segregato_primary_changes_total{state="missing"} 1',
+    'segregato_writes_state{state="available"} 1',
+    'segregato_writes_state{state="split-brain"} 0',
   ])
     expect(lines).toContain(line)
   // What is not known is left out, not zero.
