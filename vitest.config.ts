@@ -45,7 +45,8 @@ export default defineConfig({
           // These start servers of their own, or none: containers would change nothing.
           exclude: [
             'test/integration/cluster/{survival,session}.test.ts',
-            'test/integration/examples/demo.test.ts',
+            'test/integration/examples/{demo,processes}.test.ts',
+            'test/integration/web/*.test.ts',
             'test/integration/testing/{dev,faults,installation,leftovers}.test.ts',
             'test/integration/cli/{explain-config,faults,usage}.test.ts',
           ],

