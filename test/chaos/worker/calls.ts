@@ -28,7 +28,7 @@ export interface Way {
   readonly make: (call: Planned) => Promise<void>
 }
 
-const READ_MS = 3_000
+const READ_MS = 2_500
 const WRITE_MS = 5_000
 
 /** The options of the library for what a read is promised. */
