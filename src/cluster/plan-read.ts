@@ -51,13 +51,24 @@ export const planRead = (
   const decide = (demand: Demand): Plan | undefined =>
     choosePlan(core, { demand, only, candidates, tried, fresh })
   const demand = (): Demand | Promise<Demand> =>
-    core.consistency.demand(options.consistency, candidates)
+    core.consistency.demand(options.consistency, servingOf(candidates))
   if (maxLagMs !== undefined) {
     const ready = core.freshness.update(maxLagMs, candidates).then(demand)
     return deadline.race(ready, NOTHING).then(decide)
   }
   const present = demand()
   return present instanceof Promise ? deadline.race(present, NOTHING).then(decide) : decide(present)
+}
+
+/**
+ * The candidates that are not left alone for the time being, if there are any. One that is, and has come
+ * far enough, must not end the wait for the others: it does not serve.
+ */
+const servingOf = (candidates: readonly Node[]): readonly Node[] => {
+  const now = performance.now()
+  if (!candidates.some((node) => node.isQuarantined(now))) return candidates
+  const serving = candidates.filter((node) => !node.isQuarantined(now))
+  return serving.length > 0 ? serving : candidates
 }
 
 /** What a decision looks at. */

@@ -7,6 +7,7 @@ import { InvalidArgumentError, StaleReplicasError } from '../../../src/errors.ts
 import { startCluster } from '../../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../../src/testing/start-cluster.ts'
 import { WHO } from '../../support/cluster.ts'
+import { openFaultProxy } from '../../support/fault-proxy.ts'
 
 /** Servers of its own, since their replay is paused. */
 let servers: TestCluster
@@ -190,6 +191,34 @@ test('what a session has seen on the primary it still sees on a replica afterwar
       expect((await cluster.reader.query(count)).rows, `way ${index}`).toEqual(rows)
     })
   }
+})
+
+test('a replica in quarantine that has caught up does not end the wait for the others', async () => {
+  const { host, port } = servers.config['replica2']!
+  const way = await openFaultProxy({ host, port })
+  const cluster = connect({
+    config: {
+      ...servers.config,
+      replica2: { ...servers.config['replica2']!, port: way.port },
+      // The monitor would end the quarantine, and its first probes come too late to matter here.
+      settings: { waitTimeoutMs: 20_000, probe: 'on_use' },
+    },
+  })
+  opened.push(cluster)
+  const quarantine = (): number =>
+    cluster.status().nodes.find(({ node }) => node === 'replica2')!.quarantineMs
+  await way.set('refuse')
+  // Longer each time; in the end long enough for all that follows.
+  while (quarantine() < 5_000) await cluster.reader.query('SELECT 1')
+  await way.set('pass')
+  await servers.setApplyDelay('replica1', 100)
+  const { routing } = await cluster.session(async () => {
+    await insert(cluster, 1)
+    return cluster.reader.query('SELECT id FROM posts')
+  })
+  expect(routing).toMatchObject({ node: 'replica1' })
+  expect(quarantine()).toBeGreaterThan(0)
+  await way.close()
 })
 
 test('a token carries the session to another process', async () => {
