@@ -101,7 +101,7 @@ const findingLines = (findings: readonly Finding[], history: History): readonly 
     `${kind}: ${found.length}`,
     ...found.slice(0, SHOWN_PER_KIND).flatMap(({ message, operations: ids }) => [
       `  ${message}`,
-      ...ids.flatMap((id) => {
+      ...ids.slice(0, SHOWN_PER_KIND).flatMap((id) => {
         const operation = operations.get(id)
         return operation === undefined ? [] : [`    ${describe(operation, history)}`]
       }),

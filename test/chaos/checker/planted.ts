@@ -265,6 +265,17 @@ export const PLANTED: readonly Planted[] = [
     plant: (history) => ({ ...failing(history, READ, 'eventual'), healedAt: -1e9 }),
   },
   {
+    name: 'sessions are not served long after the last fault',
+    kind: 'not-alive',
+    plant: (history) => {
+      const calm = failing(history, READ, 'session')
+      const stale = calm.operations.map((one) =>
+        one.id === 'planted' ? { ...one, error: 'SEGREGATO_STALE_REPLICAS' } : one,
+      )
+      return { ...calm, operations: stale, healedAt: stale.at(-1)!.invoked - 10_001 }
+    },
+  },
+  {
     name: 'a read failed while others could serve it',
     kind: 'failed-read',
     plant: (history) => failing(history, READ, 'session'),
