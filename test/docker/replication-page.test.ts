@@ -1,34 +1,21 @@
-/** Every command of docs/replication.md, in its order, in one container. */
+/** Every command of docs/replication.md, in its order, in one container for each major version. */
 import { GenericContainer } from 'testcontainers'
 import type { StartedTestContainer } from 'testcontainers'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { dockerClient, POSTGRES_IMAGE, uniqueName } from '../support/docker.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { dockerClient, uniqueName } from '../support/docker.ts'
 import { readDocuments } from '../support/documents.ts'
 
 const { blocks, prose } = readDocuments().find(({ path }) => path === 'docs/replication.md')!
 
-let container: StartedTestContainer | undefined
+const [, oldest, newest] = /For PostgreSQL (\d+) to (\d+)/.exec(prose)!.map(Number) as [
+  number,
+  number,
+  number,
+]
+const MAJORS = Array.from({ length: newest - oldest + 1 }, (_, index) => oldest + index)
 
-beforeAll(async () => {
-  await dockerClient()
-  container = await new GenericContainer(POSTGRES_IMAGE)
-    .withEntrypoint(['sleep', 'infinity'])
-    .withName(uniqueName())
-    .withAutoCleanup(false)
-    .start()
-})
-afterAll(() => container?.stop())
-
-const exports: string[] = []
-
-const run = async (text: string, user: string): Promise<string> => {
-  const { output, exitCode } = await container!.exec(
-    ['bash', '-euo', 'pipefail', '-c', [...exports, text].join('\n')],
-    { user },
-  )
-  expect(exitCode, `${text}\n${output}`).toBe(0)
-  return output
-}
+/** An image with PostgreSQL in it for each major version. */
+const IMAGES = process.env['PAGE_IMAGES']?.split(' ') ?? MAJORS.map((major) => `postgres:${major}`)
 
 const STREAMING = 'SELECT application_name, state FROM pg_stat_replication'
 
@@ -50,38 +37,76 @@ test('the page has commands only, and each is for root or for postgres', () => {
   expect(prose).toContain('as the user `postgres`')
 })
 
-test.each(blocks.map((block) => [block.line, block.text.split('\n')[0], block] as const))(
-  'line %i: %s',
-  { timeout: 60_000 },
-  async (_line, _first, { text, info }) => {
-    const user = info === 'root' ? 'root' : 'postgres'
-    const [question, answer] = ANSWERS[0] ?? ['']
-    if (answer !== undefined && text.includes(question)) {
-      ANSWERS.shift()
-      await expect.poll(() => run(text, user), { timeout: 30_000, interval: 250 }).toMatch(answer)
-    } else await run(text, user)
-    exports.push(...text.split('\n').filter((each) => each.startsWith('export ')))
-  },
-)
+const found: number[] = []
 
-test('every question that is listed here stands on the page, in this order', () => {
-  expect(ANSWERS).toEqual([])
+describe.each(IMAGES)('%s', (image) => {
+  let container: StartedTestContainer | undefined
+  const exports: string[] = []
+  const answers = [...ANSWERS]
+
+  beforeAll(async () => {
+    await dockerClient()
+    container = await new GenericContainer(image)
+      .withEntrypoint(['sleep', 'infinity'])
+      .withName(uniqueName())
+      // Where the page puts the data: nothing of it has to outlive the container.
+      .withTmpFs({ '/srv': 'rw' })
+      .withAutoCleanup(false)
+      .start()
+  })
+  afterAll(() => container?.stop())
+
+  const run = async (text: string, user: string): Promise<string> => {
+    const { output, exitCode } = await container!.exec(
+      ['bash', '-euo', 'pipefail', '-c', [...exports, text].join('\n')],
+      { user },
+    )
+    expect(exitCode, `${text}\n${output}`).toBe(0)
+    return output
+  }
+
+  test.each(blocks.map((block) => [block.line, block.text.split('\n')[0], block] as const))(
+    'line %i: %s',
+    { timeout: 60_000 },
+    async (_line, _first, { text, info }) => {
+      const user = info === 'root' ? 'root' : 'postgres'
+      const [question, answer] = answers[0] ?? ['']
+      if (answer !== undefined && text.includes(question)) {
+        answers.shift()
+        await expect.poll(() => run(text, user), { timeout: 30_000, interval: 250 }).toMatch(answer)
+      } else await run(text, user)
+      exports.push(...text.split('\n').filter((each) => each.startsWith('export ')))
+    },
+  )
+
+  test('every question that is listed here stands on the page, in this order', () => {
+    expect(answers).toEqual([])
+  })
+
+  test('at the end the promoted server has one replica with the same data', async () => {
+    await run('psql -p 5433 -d blog -c "INSERT INTO posts (title) VALUES (\'After\')"', 'postgres')
+    await expect
+      .poll(
+        () => run("psql -p 5434 -d blog -XAtc 'SELECT title FROM posts ORDER BY 1'", 'postgres'),
+        {
+          timeout: 15_000,
+        },
+      )
+      .toBe('After\nHello\n')
+    expect(
+      await run(
+        "psql -p 5433 -XAtc 'SELECT slot_name, active FROM pg_replication_slots'",
+        'postgres',
+      ),
+    ).toBe('replica2|t\n')
+  })
+
+  test('it is a version of the page', async () => {
+    const version = await run('psql -p 5433 -XAtc "SHOW server_version_num"', 'postgres')
+    found.push(Math.floor(Number(version) / 10_000))
+  })
 })
 
-test('at the end the promoted server has one replica with the same data', async () => {
-  await run('psql -p 5433 -d blog -c "INSERT INTO posts (title) VALUES (\'After\')"', 'postgres')
-  await expect
-    .poll(
-      () => run("psql -p 5434 -d blog -XAtc 'SELECT title FROM posts ORDER BY 1'", 'postgres'),
-      {
-        timeout: 15_000,
-      },
-    )
-    .toBe('After\nHello\n')
-  expect(
-    await run(
-      "psql -p 5433 -XAtc 'SELECT slot_name, active FROM pg_replication_slots'",
-      'postgres',
-    ),
-  ).toBe('replica2|t\n')
+test('these are all versions of the page', () => {
+  expect(found.toSorted((one, other) => one - other)).toEqual(MAJORS)
 })
