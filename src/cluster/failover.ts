@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
-import { ClusterClosedError, DeadlineExceededError, NoPrimaryError, SplitBrainError } from '../errors.ts'
+import {
+  ClusterClosedError,
+  DeadlineExceededError,
+  NoPrimaryError,
+  SplitBrainError,
+} from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import { elect } from '../routing/election.ts'
 import type { Answer, Verdict } from '../routing/election.ts'

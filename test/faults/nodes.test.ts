@@ -17,10 +17,11 @@ const underLoad = async (
   text = 'SELECT 1 AS one',
 ): Promise<unknown[]> => {
   const failures: unknown[] = []
-  let [served, running] = [0, true]
+  let served = 0
+  const stop = new AbortController()
   let nodes = new Set<string>()
   const loops = Array.from({ length: 8 }, async () => {
-    while (running) {
+    while (!stop.signal.aborted) {
       await cluster.reader.query(text).then(
         ({ routing }) => {
           served++
@@ -40,7 +41,7 @@ const underLoad = async (
       },
     )
   } finally {
-    running = false
+    stop.abort()
     await Promise.all(loops)
   }
   return failures
