@@ -396,15 +396,47 @@ export class StaleReplicasError extends SegregatoError {
   readonly replicas: readonly string[]
   /** For how long, in milliseconds. */
   readonly waitedMs: number
+  /** How many bytes of the primary's log each of them was missing, where that is known. */
+  readonly missingBytes: Readonly<Record<string, number>>
 
-  constructor(replicas: readonly string[], waitedMs: number) {
+  constructor(
+    replicas: readonly string[],
+    waitedMs: number,
+    missingBytes: Readonly<Record<string, number>> = {},
+  ) {
+    const behind = replicas.map((name) => {
+      const missing = missingBytes[name]
+      return missing === undefined ? name : `${name} (${missing} bytes behind)`
+    })
     super(
-      `No replica shows what this session has written or seen: ${replicas.join(', ')} did not catch up within ` +
+      `No replica shows what this session has written or seen: ${behind.join(', ') || 'none is left, which'} did not catch up within ` +
         `${Math.round(waitedMs)} ms, and the primary is serving as many such reads as it may. ` +
         'Repeat the read, or raise wait_timeout_ms or fallback_share',
     )
     this.replicas = replicas
     this.waitedMs = waitedMs
+    this.missingBytes = missingBytes
+  }
+}
+
+/**
+ * A failover has lost what a session had written or seen, or what its token stands for: the present
+ * primary does not have it, and no replica ever will.
+ */
+export class HistoryLostError extends SegregatoError {
+  readonly code = 'SEGREGATO_HISTORY_LOST'
+  /** The timeline of what is lost. */
+  readonly timeline: number
+  /** The position of what is lost, as PostgreSQL writes it. */
+  readonly lsn: string
+
+  constructor(lost: { readonly timeline: number; readonly lsn: string }) {
+    super(
+      `What this session had written or seen was lost in a failover (timeline ${lost.timeline}, position ${lost.lsn}). ` +
+        "Check what it did and open a new session without the token, or set on_history_lost: 'primary' to go on with what is there",
+    )
+    this.timeline = lost.timeline
+    this.lsn = lost.lsn
   }
 }
 

@@ -11,10 +11,12 @@ export {
   type NodeEvent,
   type NodeState,
   type QueryEvent,
+  type HistoryEvent,
   type PrimaryEvent,
   type ReloadEvent,
   type RoleEvent,
   type StaleEvent,
+  type TokenEvent,
 } from './cluster/events.ts'
 export { type Isolation, ISOLATIONS } from './cluster/scope.ts'
 export type { ReloadOptions } from './cluster/reload.ts'
@@ -35,7 +37,7 @@ export {
   type Statement,
   type Target,
 } from './cluster/statement.ts'
-export type { ClusterStatus, NodeStatus } from './cluster/status.ts'
+export type { ClusterStatus, NodeStatus, SessionCounts } from './cluster/status.ts'
 export type { TransactionRetry } from './cluster/repeat.ts'
 export type { TransactionOptions } from './cluster/transaction.ts'
 export type { VerifiedNode } from './cluster/verify.ts'

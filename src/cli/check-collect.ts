@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterConfig, NodeConfig } from '../config/types.ts'
 import type { NodeClient } from '../nodes/client.ts'
-import { inspectLimits, inspectServer, inspectSlots, inspectStandby } from '../nodes/inspection.ts'
+import {
+  inspectLimits,
+  inspectServer,
+  inspectSlots,
+  inspectStandby,
+  tellsPositions,
+} from '../nodes/inspection.ts'
 import type { Lsn } from '../nodes/position.ts'
 import { probePosition } from '../nodes/probe.ts'
 import { faultOf } from '../routing/failures.ts'
@@ -51,8 +57,20 @@ const ask = async (node: NodeConfig, clients: Map<NodeConfig, NodeClient>): Prom
     const server = await inspectServer(client)
     const limits = await inspectLimits(client)
     return server.inRecovery
-      ? { server, limits, standby: await inspectStandby(client), slots: undefined }
-      : { server, limits, standby: undefined, slots: await inspectSlots(client) }
+      ? {
+          server,
+          limits,
+          standby: await inspectStandby(client),
+          slots: undefined,
+          positions: undefined,
+        }
+      : {
+          server,
+          limits,
+          standby: undefined,
+          slots: await inspectSlots(client),
+          positions: await tellsPositions(client),
+        }
   } catch (error) {
     const client = clients.get(node)
     clients.delete(node)

@@ -55,6 +55,8 @@ export interface Lag {
 export interface NodeAnswer {
   readonly server: ServerInspection
   readonly limits: ConnectionLimits | undefined
+  /** Only of a server that is not in recovery: whether it tells the positions of writes. */
+  readonly positions: boolean | undefined
   /** Only of a server in recovery. */
   readonly standby: StandbyInspection | undefined
   /** Only of a server that is not in recovery; `undefined` also when they are not known. */

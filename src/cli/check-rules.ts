@@ -137,10 +137,11 @@ const heldBy = ({ retainedBytes }: ReplicationSlot): string =>
   retainedBytes === undefined ? 'its log' : `${formatBytes(retainedBytes)} of its log`
 
 const unknownFindings = (node: Answered): readonly Finding[] => {
-  const { server, limits, standby, slots } = node.answer
+  const { server, limits, standby, slots, positions } = node.answer
   const unknown = [
     server.systemIdentifier === undefined && 'the system identifier',
     limits === undefined && 'connection limits',
+    positions === false && 'the positions of writes (reads of a session go to it for sticky_ms)',
     standby !== undefined && standby.replayed === undefined && 'the replayed position',
     standby !== undefined && standby.hotStandbyFeedback === undefined && 'settings of a standby',
     node.role === 'primary' && !server.inRecovery && slots === undefined && 'replication slots',

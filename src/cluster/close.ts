@@ -19,6 +19,7 @@ export const closeTimeout = ({
 /** Refuses new work, lets running work finish within the limit, then closes every connection. */
 export const closeCore = async (core: Core, timeoutMs: number): Promise<void> => {
   core.state = 'closing'
+  core.consistency.close()
   core.watch.monitor.stop()
   const connections = core.connected.flatMap((node) => node.connections)
   const finished = Promise.all(connections.map((each) => each.renew()))

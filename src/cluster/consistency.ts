@@ -1,48 +1,75 @@
 import type { ClusterSettings, Consistency } from '../config/types.ts'
 import type { Node } from '../nodes/node.ts'
-import type { Lsn, Position } from '../nodes/position.ts'
+import type { FollowedWrite } from '../nodes/options.ts'
+import type { Position } from '../nodes/position.ts'
+import type { ServerState } from '../nodes/state.ts'
+import type { PositionQuestion } from '../nodes/position-question.ts'
 import { Session } from '../routing/session.ts'
 import { CatchUp } from './catch-up.ts'
+import type { HistoryEvent } from './events.ts'
+import { QuestionLine } from './question-line.ts'
+import { SessionHistory } from './session-history.ts'
 import type { Members } from './topology.ts'
 import { WritePositions } from './write-positions.ts'
 
 /** What a read must see, and what was done about it. */
 export interface Demand {
-  /** Nodes that may serve; absent: all. */
-  readonly accepts?: (node: Node) => boolean
-  /** The primary must serve. */
-  readonly primary: boolean
-  /** It never degrades: it is of an explicit session, or asks for the primary. */
-  readonly explicit: boolean
-  /** Preferred while it is acceptable: an explicit session stays on its replica. */
-  readonly stay?: Node
+  /** What a node must have replayed to serve; absent: any may. */
+  readonly position: Position | undefined
+  /**
+   * The primary must serve: since its state was asked for, or since nobody else is known to show what
+   * the session must see.
+   */
+  readonly primary: 'strong' | 'only' | undefined
+  /** The explicit session of the read: it never degrades. */
+  readonly session: Session<Node> | undefined
   readonly waitedMs: number
-  /** To be called with the node that has served. */
-  readonly served: (node: Node) => void
 }
 
-const NO_DEMAND: Demand = { primary: false, explicit: false, waitedMs: 0, served: () => {} }
+const NO_DEMAND: Demand = {
+  position: undefined,
+  primary: undefined,
+  session: undefined,
+  waitedMs: 0,
+}
+const STRONG: Demand = { ...NO_DEMAND, primary: 'strong' }
+const ONLY_PRIMARY: Demand = { ...NO_DEMAND, primary: 'only' }
 
 /** Keeps what sessions must see: positions of writes, positions of replicas, and the process's own session. */
 export class ConsistencyKeeper {
   readonly #members: Members
   readonly #config: { readonly settings: ClusterSettings }
   readonly #explicit: () => Session<Node> | undefined
+  readonly #lines = new Map<Node, QuestionLine>()
   readonly #writes: WritePositions
   readonly #catchUp: CatchUp
+  readonly #history: SessionHistory
   readonly #process = new Session<Node>(false)
 
-  /** @param explicit - the caller's session, when one was opened */
+  /**
+   * @param explicit - the caller's session, when one was opened
+   * @param announce - told when a session's history is lost
+   */
   constructor(
     members: Members,
     config: { readonly settings: ClusterSettings },
     explicit: () => Session<Node> | undefined,
+    announce: (event: HistoryEvent) => void,
   ) {
     this.#members = members
     this.#config = config
     this.#explicit = explicit
-    this.#writes = new WritePositions(members)
-    this.#catchUp = new CatchUp()
+    this.#catchUp = new CatchUp((node) => this.#lineOf(node))
+    this.#writes = new WritePositions(
+      () => this.#lineOf(members.primary),
+      (session, position) => this.#settle(session, position),
+    )
+    this.#history = new SessionHistory(
+      this.#writes,
+      () => this.#lineOf(members.primary),
+      config,
+      announce,
+    )
   }
 
   /** Roles have changed: positions are asked anew, since they may belong to another history. */
@@ -55,9 +82,17 @@ export class ConsistencyKeeper {
     return this.#config.settings
   }
 
+  /** Whether reads outside explicit sessions see the writes of the process. */
+  get #followsProcess(): boolean {
+    const { consistency, outsideSession } = this.#config.settings
+    return consistency === 'session' && outsideSession === 'process'
+  }
+
   /** A replica has told how far it has come. */
-  observe(node: Node, lsn: Lsn): void {
-    this.#catchUp.observe(node, lsn)
+  observe(node: Node, { position, timeline }: ServerState): void {
+    if (position !== undefined && timeline !== undefined) {
+      this.#catchUp.observe(node, { timeline, lsn: position })
+    }
   }
 
   /** A replica may show less than it did: it is asked anew. */
@@ -68,10 +103,8 @@ export class ConsistencyKeeper {
   /** A node is none of the cluster's any more. */
   left(node: Node): void {
     this.#catchUp.remove(node)
-  }
-
-  #hasReplicas(): boolean {
-    return this.#members.replicas.length > 0
+    this.#lines.get(node)?.close()
+    this.#lines.delete(node)
   }
 
   /** The session of the caller: an explicit one, else the process's. */
@@ -79,18 +112,26 @@ export class ConsistencyKeeper {
     return this.#explicit() ?? this.#process
   }
 
+  /** The session that was opened around the caller. */
+  explicit(): Session<Node> | undefined {
+    return this.#explicit()
+  }
+
   /**
-   * To be called before a write is sent; the function that it returns is to be called when it has
-   * committed. What the session reads afterwards waits for the write's position.
+   * To be called before a write is sent. What the session reads after it has committed waits for its
+   * position. `undefined` when no read will ever ask for that.
    */
-  beginWrite(): ((asynchronous: boolean) => void) | undefined {
-    const session = this.session()
-    if (!this.#follows(session)) return undefined
-    return (asynchronous) => {
-      const noted = this.#note(session, asynchronous)
-      session.expect(noted)
-      // The process sees everything that is written in it, by whichever session.
-      if (session !== this.#process) this.#process.expect(noted)
+  beginWrite(): FollowedWrite | undefined {
+    if (this.#members.replicas.length === 0) return undefined
+    const session = this.#explicit()
+    if (session === undefined) return this.#followsProcess ? this.#processWrite : undefined
+    return {
+      question: this.#question,
+      committed: (asynchronous, lsn) => {
+        this.#writes.committed(session, asynchronous, lsn)
+        // The process sees everything that is written in it, by whichever session.
+        if (this.#followsProcess) this.#processWrite.committed(asynchronous, lsn)
+      },
     }
   }
 
@@ -108,82 +149,135 @@ export class ConsistencyKeeper {
     }
   }
 
-  /** Whether any read will ever ask for the positions of this session's writes. */
-  #follows(session: Session<Node>): boolean {
-    if (!this.#hasReplicas()) return false
+  readonly #question = (asynchronous: boolean): PositionQuestion | undefined =>
+    this.#writes.questionWith(asynchronous, this.#members.primary.write.inFlight)
+
+  readonly #processWrite: FollowedWrite = {
+    question: this.#question,
+    committed: (asynchronous, lsn) => this.#writes.committed(this.#process, asynchronous, lsn),
+  }
+
+  #settle(session: Session<Node>, position: Position | undefined): void {
+    if (position !== undefined) session.reached(position)
+    else session.reachedUnknown(performance.now() + this.#settings.stickyMs)
+  }
+
+  /** The last position that the primary has told. */
+  latest(): Position | undefined {
+    return this.#writes.latest
+  }
+
+  /** How far the primary has come, what it has not flushed included; asked anew. */
+  present(): Promise<Position | undefined> {
+    return this.#writes.present(true)
+  }
+
+  /**
+   * Lets a session begin where another one, whose position it takes over, has come.
+   *
+   * @throws HistoryLostError when that is lost, and the settings want an error
+   */
+  async resume(session: Session<Node>, position: Position): Promise<void> {
+    session.reached(position)
+    if (this.#history.isElsewhere(session)) await this.#history.settle(session)
+    if (session.lost !== undefined) throw session.lost
+  }
+
+  /** What a read sees: by the call, the session or the settings. */
+  levelOf(call: Consistency | undefined, explicit: Session<Node> | undefined): Consistency {
     const { consistency, outsideSession } = this.#settings
-    return session.explicit || (consistency === 'session' && outsideSession === 'process')
-  }
-
-  async #note(session: Session<Node>, asynchronous: boolean): Promise<void> {
-    const position = await this.#writes.after(asynchronous)
-    for (const each of new Set([session, this.#process])) {
-      if (position === undefined) each.reachedUnknown(performance.now() + this.#settings.stickyMs)
-      else each.reached(position)
-    }
-  }
-
-  /** The present position of the primary, which holds everything that has committed. */
-  primaryPosition(): Promise<Position | undefined> {
-    return this.#writes.after(false)
+    const wanted = call ?? explicit?.wishes.consistency
+    if (wanted !== undefined) return wanted
+    if (explicit !== undefined || outsideSession === 'process') return consistency
+    return outsideSession === 'primary' ? 'strong' : 'eventual'
   }
 
   /**
    * Finds out what a read must see, and waits for a replica that shows it, within the budget. No
    * promise where nothing is to be waited for: that is the way of nearly every read.
    */
-  demand(level: Consistency | undefined, candidates: readonly Node[]): Demand | Promise<Demand> {
-    const session = this.session()
-    const { consistency, outsideSession } = this.#settings
-    const outside = !session.explicit && outsideSession !== 'process'
-    const outsideLevel = outsideSession === 'primary' ? 'strong' : 'eventual'
-    const wanted = level ?? (outside ? outsideLevel : consistency)
-    if (wanted === 'eventual') return NO_DEMAND
-    if (!this.#hasReplicas()) return NO_DEMAND
-    // Where the cluster's level is another, nobody has followed the writes: only the primary is sure to show them.
-    if (wanted === 'strong' || !this.#follows(session)) {
-      // What an explicit session has seen there it must not un-see on a replica.
-      const served = session.explicit ? (node: Node) => (session.lastRead = node) : NO_DEMAND.served
-      return { ...NO_DEMAND, primary: true, explicit: true, served }
-    }
-    const known = session.hasPending ? undefined : this.#known(session, candidates)
-    return known ?? this.#wait(session, candidates)
+  demand(
+    wanted: Consistency,
+    explicit: Session<Node> | undefined,
+    candidates: readonly Node[],
+  ): Demand | Promise<Demand> {
+    if (wanted === 'eventual' || this.#members.replicas.length === 0) return NO_DEMAND
+    // What an explicit session has seen there it must not un-see on a replica.
+    if (wanted === 'strong')
+      return explicit === undefined ? STRONG : { ...STRONG, session: explicit }
+    // Where nobody has followed the writes only the primary is sure to show them.
+    if (explicit === undefined && !this.#followsProcess) return STRONG
+    const session = explicit ?? this.#process
+    if (session.lost !== undefined) throw session.lost
+    this.#writes.noteRead()
+    return this.#known(session, candidates) ?? this.#wait(session, candidates)
   }
 
   /** The demand when what is known is enough to serve it. */
   #known(session: Session<Node>, candidates: readonly Node[]): Demand | undefined {
-    const { explicit, position, lastRead } = session
-    const served = (node: Node): void => {
-      if (explicit) session.lastRead = node
+    if (session.pending !== undefined || this.#history.isElsewhere(session)) return undefined
+    const { position, explicit } = session
+    if (session.needsPrimary(performance.now())) {
+      return explicit ? { ...ONLY_PRIMARY, session } : ONLY_PRIMARY
     }
-    const demand = { explicit, served, waitedMs: 0, primary: false }
-    if (session.needsPrimary(performance.now())) return { ...demand, primary: true }
-    if (!this.#canStay(session, candidates)) return undefined
-    const stay = lastRead === undefined ? {} : { stay: lastRead }
-    if (position === undefined) return { ...demand, ...stay }
-    const { lsn } = position
-    const accepts = (node: Node): boolean => this.#catchUp.has(node, lsn)
-    return this.#catchUp.someHas(candidates, lsn) ? { ...demand, ...stay, accepts } : undefined
+    if (explicit && !this.#canStay(session, candidates)) return undefined
+    if (position !== undefined && !this.#catchUp.someHas(candidates, position)) return undefined
+    if (position === undefined && !explicit) return NO_DEMAND
+    return this.#demandOf(session, position, 0)
+  }
+
+  #demandOf(session: Session<Node>, position: Position | undefined, waitedMs: number): Demand {
+    return {
+      position,
+      primary: undefined,
+      session: session.explicit ? session : undefined,
+      waitedMs,
+    }
   }
 
   async #wait(session: Session<Node>, candidates: readonly Node[]): Promise<Demand> {
-    await session.settled()
-    if (!this.#canStay(session, candidates)) await this.#leave(session)
+    if (session.pending !== undefined) await this.#writes.settled(session)
+    if (session.explicit && !this.#canStay(session, candidates)) await this.#leave(session)
+    if (this.#history.isElsewhere(session)) await this.#settleHistory(session)
     const known = this.#known(session, candidates)
-    const { position, explicit } = session
-    if (known !== undefined || position === undefined) return known ?? NO_DEMAND
-    const { lsn } = position
+    if (known !== undefined) return known
+    const { position } = session
+    if (position === undefined) return this.#demandOf(session, position, 0)
     const startedAt = performance.now()
-    await this.#catchUp.wait(lsn, candidates, this.#settings.waitTimeoutMs)
-    return {
-      explicit,
-      primary: false,
-      accepts: (node) => this.#catchUp.has(node, lsn),
-      waitedMs: performance.now() - startedAt,
-      served: (node) => {
-        if (explicit) session.lastRead = node
-      },
+    const { waitTimeoutMs } = this.#settings
+    if (!(await this.#catchUp.wait(position, candidates, waitTimeoutMs))) {
+      // It may be the position that is wrong: of commits that a crash of the primary has taken back.
+      if (await this.#isUnreached(position)) await this.#settleHistory(session)
     }
+    // What the process writes meanwhile is not this read's to wait for.
+    return this.#demandOf(session, position, performance.now() - startedAt)
+  }
+
+  async #settleHistory(session: Session<Node>): Promise<void> {
+    await this.#history.settle(session)
+    if (session.lost !== undefined) throw session.lost
+  }
+
+  async #isUnreached(position: Position): Promise<boolean> {
+    const latest = this.#writes.latest
+    if (latest !== undefined && latest.lsn >= position.lsn) return false
+    const present = await this.#writes.present(true)
+    return present !== undefined && present.lsn < position.lsn
+  }
+
+  /** Whether a node is known to show what a read must see. */
+  sees(node: Node, position: Position): boolean {
+    return this.#catchUp.has(node, position)
+  }
+
+  /** How much each node that is known to be on the position's timeline still has to replay. */
+  missingBytes(nodes: readonly Node[], position: Position): Record<string, number> {
+    return Object.fromEntries(
+      nodes.flatMap((node) => {
+        const missing = this.#catchUp.missing(node, position)
+        return missing === undefined ? [] : [[node.name, missing]]
+      }),
+    )
   }
 
   /** A node has failed: sessions that have read from it must not see less elsewhere. */
@@ -194,16 +288,22 @@ export class ConsistencyKeeper {
 
   /** How far the session has come, reads included; asked of the node that it has read from. */
   async positionOf(session: Session<Node>): Promise<Position | undefined> {
-    await session.settled()
+    await this.#writes.settled(session)
     await this.#see(session)
     return session.position
+  }
+
+  /** Keeps no connections any more, and asks only what reads wait for. */
+  close(): void {
+    this.#writes.close()
+    for (const line of this.#lines.values()) line.close()
   }
 
   /** An explicit session stays on the replica of its last read, while that one is healthy and far enough. */
   #canStay({ lastRead, position }: Session<Node>, candidates: readonly Node[]): boolean {
     if (lastRead === undefined) return true
     if (!candidates.includes(lastRead) || lastRead.isQuarantined(performance.now())) return false
-    return position === undefined || this.#catchUp.has(lastRead, position.lsn)
+    return position === undefined || this.#catchUp.has(lastRead, position)
   }
 
   async #leave(session: Session<Node>): Promise<void> {
@@ -218,14 +318,21 @@ export class ConsistencyKeeper {
   async #see(session: Session<Node>): Promise<void> {
     const node = session.lastRead
     if (node === undefined) return
-    const lsn = node === this.#members.primary ? undefined : await this.#catchUp.ask(node)
-    const present = await this.#writes.after(false)
-    if (present === undefined) session.reachedUnknown(performance.now() + this.#settings.stickyMs)
-    else session.reached(lsn === undefined ? present : { ...present, lsn })
+    const read = node === this.#members.primary ? undefined : await this.#catchUp.positionOf(node)
+    const present = this.#writes.latest ?? (await this.#writes.present(false))
+    const { systemIdentifier } = present ?? {}
+    if (read !== undefined) session.reached({ systemIdentifier, ...read })
+    else this.#settle(session, await this.#writes.present(false))
   }
 
   /** The replica that is known to be furthest, for a process's session that cannot be met. */
   freshest(candidates: readonly Node[]): Node | undefined {
     return this.#catchUp.freshest(candidates)
+  }
+
+  #lineOf(node: Node): QuestionLine {
+    let line = this.#lines.get(node)
+    if (line === undefined) this.#lines.set(node, (line = new QuestionLine(node)))
+    return line
   }
 }

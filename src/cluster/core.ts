@@ -35,6 +35,8 @@ export class Core {
   readonly consistency: ConsistencyKeeper
   /** Reads of replicas that are behind, which the primary is serving now. */
   readonly fallback: FallbackBudget
+  /** What has happened to reads, since the cluster was opened. */
+  readonly counts = { staleReads: 0, refusedTokens: 0, lostHistories: 0 }
   readonly retries = new RetryBudget(RUNTIME_LIMITS.retries)
   readonly #responsiveness = new WeakMap<Node, Responsiveness>()
   readonly events: EventSource = new EventEmitter<ClusterEvents>()
@@ -60,7 +62,15 @@ export class Core {
       isOpen: () => this.state !== 'closed',
       announce: (event) => publish(this.events, 'primary', event),
     })
-    this.consistency = new ConsistencyKeeper(this.topology, this, () => currentSession(this))
+    this.consistency = new ConsistencyKeeper(
+      this.topology,
+      this,
+      () => currentSession(this),
+      (event) => {
+        this.counts.lostHistories++
+        publish(this.events, 'history', event)
+      },
+    )
     this.fallback = new FallbackBudget(() =>
       Math.max(1, Math.floor(this.primary.config.pool * this.settings.fallbackShare)),
     )

@@ -97,6 +97,29 @@ export interface DurabilityEvent {
   readonly durability: 'local'
 }
 
+/** A token that `session()` got and did not honour. */
+export interface TokenEvent {
+  /**
+   * `invalid`: not signed by one of our keys, or no token at all; `too-old` or `from-the-future`: by the
+   * clock of this process; `foreign`: of another cluster; `unreached`: the primary has never come so far.
+   */
+  readonly problem: 'invalid' | 'too-old' | 'from-the-future' | 'foreign' | 'unreached'
+}
+
+/** What a session had written or seen is not in the history of the present primary. */
+export interface HistoryEvent {
+  /** The timeline of what is lost. */
+  readonly timeline: number
+  /** The position of what is lost, as PostgreSQL writes it. */
+  readonly lsn: string
+  /** The timeline of the present primary. */
+  readonly presentTimeline: number
+  /** How far the present primary has come. */
+  readonly presentLsn: string
+  /** Whether the session was opened by the application; otherwise it is the process's. */
+  readonly explicit: boolean
+}
+
 /** The events of a cluster. */
 export interface ClusterEvents {
   /** A node failed, came back or turned out to be configured wrongly. */
@@ -113,6 +136,10 @@ export interface ClusterEvents {
   stale: [event: StaleEvent]
   /** A commit is on one server only, although it was to be on more. */
   durability: [event: DurabilityEvent]
+  /** A token was not honoured. */
+  token: [event: TokenEvent]
+  /** A failover has lost what a session had written or seen; sent once per session. */
+  history: [event: HistoryEvent]
   /** A statement was answered. Costs nothing while nobody listens. */
   query: [event: QueryEvent]
 }
@@ -142,6 +169,10 @@ export const CHANNELS = {
   stale: 'segregato:stale',
   /** Messages are `DurabilityEvent`s. */
   durability: 'segregato:durability',
+  /** Messages are `TokenEvent`s. */
+  token: 'segregato:token',
+  /** Messages are `HistoryEvent`s. */
+  history: 'segregato:history',
 } as const
 
 const channels = {
@@ -153,6 +184,8 @@ const channels = {
   query: channel(CHANNELS.query),
   stale: channel(CHANNELS.stale),
   durability: channel(CHANNELS.durability),
+  token: channel(CHANNELS.token),
+  history: channel(CHANNELS.history),
 }
 
 /** An `EventEmitter` of the cluster's events; an error of a listener cannot break routing. */

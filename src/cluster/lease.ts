@@ -19,14 +19,19 @@ export class Lease {
     this.client = client
   }
 
-  /** Takes a connection within the deadline; one that comes too late goes straight back. */
+  /**
+   * Takes a connection within the deadline; one that comes too late goes straight back. One that the
+   * server has closed is not taken, though its pool has not heard of it yet: what is sent on it is lost.
+   */
   static async take(node: Node, purpose: Purpose, deadline: Deadline): Promise<Lease> {
     let late = false
-    const client = node[purpose].acquire().then((acquired) => {
-      if (late) acquired.release()
-      return acquired
-    })
-    return new Lease(node, await deadline.race(client, () => (late = true)))
+    const acquire = async (): Promise<PoolClient> => {
+      const acquired = await node[purpose].acquire()
+      const { readableEnded } = (acquired as unknown as NodeClient).connection.stream
+      if (readableEnded || late) acquired.release(readableEnded)
+      return readableEnded && !late ? acquire() : acquired
+    }
+    return new Lease(node, await deadline.race(acquire(), () => (late = true)))
   }
 
   /** Hands the connection out to statements of the borrower's own, each of which `watch` is told of. */
@@ -62,6 +67,13 @@ export class Lease {
     )
     const late = sleep(settleMs, 'unknown' as const, { ref: false })
     return Promise.race([outcome, late])
+  }
+
+  /** Whether the connection keeps the process alive, as it does unless it is said. */
+  holdProcess(holds: boolean): void {
+    const client = this.client as unknown as { ref(): void; unref(): void }
+    if (holds) client.ref()
+    else client.unref()
   }
 
   /** Gives the connection back; one that an error has made unusable is destroyed. */

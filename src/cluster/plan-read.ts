@@ -1,21 +1,22 @@
-import { CONSISTENCIES } from '../config/types.ts'
-import { InvalidArgumentError, StaleReplicasError } from '../errors.ts'
+import { StaleReplicasError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import type { Choice } from '../routing/router.ts'
+import type { Session } from '../routing/session.ts'
 import type { Demand } from './consistency.ts'
 import { currentTarget } from './context.ts'
 import type { Core } from './core.ts'
 import type { Deadline } from './deadline.ts'
 import { publish } from './events.ts'
 import type { CallOptions, RouteReason, Routing } from './statement.ts'
+import { checkWishes } from './wishes.ts'
 
 /** Where one attempt at a read goes. */
 export interface Plan {
   readonly node: Node
   readonly routing: Routing
   readonly shadow: Node | undefined
-  /** To be called when the node has answered. */
-  readonly served: () => void
+  /** The explicit session of the read, which stays with the node when it has answered. */
+  readonly session: Session<Node> | undefined
   /** To be called when the attempt is over. */
   readonly done: () => void
 }
@@ -35,7 +36,8 @@ export const planRead = (
   deadline: Deadline,
   tried: ReadonlySet<Node>,
 ): Plan | undefined | Promise<Plan | undefined> => {
-  checkOptions(options)
+  checkWishes(options)
+  const { primary } = core
   const target = options.using ?? currentTarget(core)
   const only = target === undefined ? undefined : core.nodesFor(target)
   if (only === undefined) core.assertNotMisconfigured()
@@ -43,21 +45,26 @@ export const planRead = (
     only === undefined && tried.size === 0
       ? core.candidates
       : (only ?? core.candidates).filter(
-          (node) => node !== core.primary && node.wrongServer === undefined && !tried.has(node),
+          (node) => node !== primary && node.wrongServer === undefined && !tried.has(node),
         )
-  const maxLagMs = options.maxLagMs ?? core.config.settings.maxLagMs
-  const fresh =
-    maxLagMs === undefined ? undefined : (node: Node) => core.freshness.isWithin(node, maxLagMs)
-  const decide = (demand: Demand): Plan | undefined =>
-    choosePlan(core, { demand, only, candidates, tried, fresh })
-  const demand = (): Demand | Promise<Demand> =>
-    core.consistency.demand(options.consistency, servingOf(candidates))
-  if (maxLagMs !== undefined) {
-    const ready = core.freshness.update(maxLagMs, candidates).then(demand)
-    return deadline.race(ready, NOTHING).then(decide)
+  const session = core.consistency.explicit()
+  const maxLagMs = options.maxLagMs ?? session?.wishes.maxLagMs ?? core.config.settings.maxLagMs
+  const level = core.consistency.levelOf(options.consistency, session)
+  const situation: Situation = { only, candidates, tried, maxLagMs }
+  if (session?.prefersPrimary && level === 'session' && session.lost === undefined) {
+    const plan = planFallback(core, situation, { session, waitedMs: 0 })
+    if (plan !== undefined) return plan
   }
-  const present = demand()
-  return present instanceof Promise ? deadline.race(present, NOTHING).then(decide) : decide(present)
+  if (maxLagMs !== undefined) {
+    const ready = core.freshness
+      .update(maxLagMs, candidates)
+      .then(() => core.consistency.demand(level, session, servingOf(candidates)))
+    return deadline.race(ready, NOTHING).then((demand) => choosePlan(core, situation, demand))
+  }
+  const demand = core.consistency.demand(level, session, servingOf(candidates))
+  return demand instanceof Promise
+    ? deadline.race(demand, NOTHING).then((known) => choosePlan(core, situation, known))
+    : choosePlan(core, situation, demand)
 }
 
 /**
@@ -71,102 +78,111 @@ const servingOf = (candidates: readonly Node[]): readonly Node[] => {
   return serving.length > 0 ? serving : candidates
 }
 
-/** What a decision looks at. */
+/** What a decision looks at, besides what must be seen. */
 interface Situation {
-  readonly demand: Demand
   readonly only: readonly Node[] | undefined
   /** The replicas among the nodes that may serve and have not failed. */
   readonly candidates: readonly Node[]
   readonly tried: ReadonlySet<Node>
-  readonly fresh: ((node: Node) => boolean) | undefined
+  readonly maxLagMs: number | undefined
 }
 
-const choosePlan = (core: Core, situation: Situation): Plan | undefined => {
-  const { demand, only, tried, fresh } = situation
-  const { primary } = core
-  if (demand.primary && only === undefined) {
-    // Without a primary the process's session takes what there is; everything else waits or fails.
-    const there = core.failover.trusted !== undefined || demand.explicit
-    if (there && !tried.has(primary))
-      return planOf(core, demand, { node: primary, reason: 'strong' })
-    if (demand.explicit) return undefined
+type Predicate = ((node: Node) => boolean) | undefined
+
+const choosePlan = (core: Core, situation: Situation, demand: Demand): Plan | undefined => {
+  const { only, tried, maxLagMs } = situation
+  const { position } = demand
+  if (demand.primary !== undefined && only === undefined) {
+    const plan = planPrimary(core, situation, demand)
+    if (plan !== undefined || demand.primary === 'strong') return plan
+    if (demand.primary === 'only') return planStale(core, situation, demand, undefined)
   }
-  const choose = (accepts: typeof fresh, replicasOnly: boolean): Choice<Node> | undefined =>
-    core.router.choose({
-      now: performance.now(),
-      tried,
-      replicasOnly,
-      ...(only && { only }),
-      ...(accepts && { accepts }),
-      ...(demand.stay && { stay: demand.stay }),
-    })
-  const sees = demand.primary && only === undefined ? () => false : demand.accepts
-  const accepts = both(fresh, sees)
+  const now = performance.now()
+  const choose = (accepts: Predicate, replicasOnly: boolean): Choice<Node> | undefined =>
+    core.router.choose({ now, tried, only, accepts, replicasOnly, stay: demand.session?.lastRead })
+  const fresh: Predicate =
+    maxLagMs === undefined ? undefined : (node) => core.freshness.isWithin(node, maxLagMs)
+  const sees: Predicate =
+    position === undefined ? undefined : (node) => core.consistency.sees(node, position)
+  const accepts =
+    fresh && sees ? (node: Node): boolean => fresh(node) && sees(node) : (fresh ?? sees)
   const choice = choose(accepts, sees !== undefined)
   if (choice !== undefined) return planOf(core, demand, choice)
   if (sees === undefined) return undefined
   // Replicas are there, and none of them shows what must be seen; or there are none.
   const behind = choose(fresh, true)
-  if (behind !== undefined) return planBehind(core, situation, behind.node)
+  if (behind !== undefined) {
+    return planFallback(core, situation, demand) ?? planStale(core, situation, demand, behind.node)
+  }
   const last = choose(accepts, false)
   return last && planOf(core, demand, last)
 }
 
-/** The primary within its budget; else an explicit session fails and the process's takes the freshest. */
-const planBehind = (core: Core, situation: Situation, fallback: Node): Plan => {
-  const { demand, only, candidates, tried, fresh } = situation
+/** The primary, where that is what the read wants. */
+const planPrimary = (core: Core, situation: Situation, demand: Demand): Plan | undefined => {
+  const { primary } = core
+  const strong = demand.primary === 'strong'
+  // Without a primary the process's session takes what there is; everything else waits or fails.
+  const exists = core.failover.trusted !== undefined || strong || demand.session !== undefined
+  if (!exists || situation.tried.has(primary)) return undefined
+  return planOf(core, demand, { node: primary, reason: strong ? 'strong' : 'not-caught-up' })
+}
+
+/** The primary in place of replicas that are behind, within its budget. */
+const planFallback = (
+  core: Core,
+  { only, tried }: Situation,
+  demand: Pick<Demand, 'session' | 'waitedMs'>,
+): Plan | undefined => {
   const { primary } = core
   const mayFlee =
     only === undefined && !tried.has(primary) && !primary.isQuarantined(performance.now())
-  if (mayFlee && core.fallback.take()) {
-    const choice = { node: primary, reason: 'not-caught-up' } as const
-    return { ...planOf(core, demand, choice), done: () => core.fallback.give() }
-  }
-  if (demand.explicit) {
+  if (!mayFlee || !core.fallback.take()) return undefined
+  const plan = planOf(core, demand, { node: primary, reason: 'not-caught-up' })
+  return { ...plan, done: () => core.fallback.give() }
+}
+
+/** Nobody can show what must be seen: an explicit session fails, the process's takes the freshest. */
+const planStale = (
+  core: Core,
+  { candidates, maxLagMs }: Situation,
+  demand: Demand,
+  behind: Node | undefined,
+): Plan | undefined => {
+  if (demand.session !== undefined) {
     throw new StaleReplicasError(
       candidates.map(({ name }) => name),
       demand.waitedMs,
+      demand.position && core.consistency.missingBytes(candidates, demand.position),
     )
   }
-  const fit = candidates.filter((each) => fresh?.(each) ?? true)
-  const node = core.consistency.freshest(fit) ?? fallback
+  const now = performance.now()
+  const fit = candidates.filter(
+    (node) =>
+      !node.isQuarantined(now) &&
+      (maxLagMs === undefined || core.freshness.isWithin(node, maxLagMs)),
+  )
+  const node = core.consistency.freshest(fit) ?? behind
+  if (node === undefined) return undefined
+  core.counts.staleReads++
   publish(core.events, 'stale', { node: node.name, waitedMs: demand.waitedMs })
   return planOf(core, demand, { node, reason: 'stale' })
 }
 
 const planOf = (
   core: Core,
-  demand: Demand,
-  { node, reason, shadow }: { node: Node; reason: RouteReason; shadow?: Node },
+  { session, waitedMs }: Pick<Demand, 'session' | 'waitedMs'>,
+  { node, reason, shadow }: { node: Node; reason: RouteReason; shadow?: Node | undefined },
 ): Plan => ({
   node,
+  session,
   shadow,
   routing: {
     node: node.name,
     role: node.role,
     reason,
     lagMs: core.freshness.lagMs(node),
-    waitedMs: demand.waitedMs,
+    waitedMs,
   },
-  served: () => demand.served(node),
   done: NOTHING,
 })
-
-const both = <N>(
-  one: ((node: N) => boolean) | undefined,
-  other: ((node: N) => boolean) | undefined,
-): ((node: N) => boolean) | undefined => {
-  if (one === undefined || other === undefined) return one ?? other
-  return (node) => one(node) && other(node)
-}
-
-const checkOptions = ({ maxLagMs, consistency }: CallOptions): void => {
-  if (maxLagMs !== undefined && !(maxLagMs >= 0)) {
-    throw new InvalidArgumentError(`maxLagMs must be 0 or more milliseconds, not ${maxLagMs}`)
-  }
-  if (consistency !== undefined && !CONSISTENCIES.includes(consistency)) {
-    throw new InvalidArgumentError(
-      `consistency must be one of ${CONSISTENCIES.join(', ')}, not '${consistency as string}'`,
-    )
-  }
-}

@@ -79,7 +79,7 @@ export const serveRead = <T>(
       try {
         const result = await attempt(core, node, { routing, deadline, options, run, progress })
         node.succeeded()
-        plan.served()
+        if (plan.session !== undefined) plan.session.lastRead = node
         return result
       } catch (error) {
         await learn(core, node, failures, { error, sent: progress.sent, report })

@@ -1,16 +1,27 @@
+import type { Consistency } from '../config/types.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import type { Position } from '../nodes/position.ts'
 import { Session } from '../routing/session.ts'
-import { readToken, signToken } from '../routing/token.ts'
-import type { TokenKey } from '../routing/token.ts'
+import { readToken, signToken, tokenProblem } from '../routing/token.ts'
+import type { TokenKey, TokenProblem } from '../routing/token.ts'
 import { within } from './context.ts'
 import type { Core } from './core.ts'
+import { publish } from './events.ts'
+import type { TokenEvent } from './events.ts'
+import { checkWishes } from './wishes.ts'
 
 /** How a session is opened. */
 export interface SessionOptions {
   /** What an earlier session has written and seen, from `cluster.token()`; one that is not ours counts as none. */
   readonly token?: string | undefined
+  /** What its reads see, unless a call says otherwise. @defaultValue the setting `consistency` */
+  readonly consistency?: Consistency | undefined
+  /**
+   * How far behind the primary a replica may be to serve its reads, in milliseconds, unless a call says
+   * otherwise. @defaultValue the setting `max_lag_ms`
+   */
+  readonly maxLagMs?: number | undefined
 }
 
 /**
@@ -34,10 +45,11 @@ export const runSession = async <T>(
   core: Core,
   keys: readonly TokenKey[],
   fn: (session: OpenSession) => PromiseLike<T>,
-  { token }: SessionOptions,
+  { token, consistency, maxLagMs }: SessionOptions,
 ): Promise<T> => {
   core.assertOpen()
-  const session = new Session<Node>(true)
+  checkWishes({ consistency, maxLagMs })
+  const session = new Session<Node>(true, { consistency, maxLagMs })
   if (token !== undefined) await resume(core, keys, session, token)
   const { position: start } = session
   const open: OpenSession = {
@@ -57,9 +69,9 @@ export const runSession = async <T>(
 }
 
 /**
- * Takes a token's position over. One that is signed by us and means another cluster, or something
- * that the primary has never reached, is not believed and never waited for: only the primary is
- * sure to show what it may mean.
+ * Takes a token's position over. One that is signed by us and stands for another cluster, for what the
+ * primary has never reached, or is too old, is not believed and never waited for: the primary is asked
+ * while it has room for such reads, else they are ordinary ones.
  */
 const resume = async (
   core: Core,
@@ -68,16 +80,27 @@ const resume = async (
   token: string,
 ): Promise<void> => {
   const content = readToken(token, keys)
-  if (content === undefined) return
-  const present = await core.consistency.primaryPosition()
-  const { position } = content
-  const believable =
-    present === undefined ||
-    (position.systemIdentifier === present.systemIdentifier &&
-      position.timeline === present.timeline &&
-      position.lsn <= present.lsn)
-  if (believable) session.reached(position)
-  else session.reachedUnknown(Infinity)
+  if (content === undefined) {
+    refuse(core, 'invalid')
+    return
+  }
+  const { consistency, config } = core
+  const judge = (present: Position | undefined): TokenProblem | undefined =>
+    tokenProblem(content, { nowMs: Date.now(), maxAgeMs: config.settings.tokenMaxAgeMs, present })
+  // What the primary has told last is enough for what it has reached by then.
+  const known = consistency.latest()
+  const isKnown = known?.timeline === content.position.timeline && judge(known) === undefined
+  const problem = isKnown ? undefined : judge(await consistency.present())
+  if (problem === undefined) await consistency.resume(session, content.position)
+  else {
+    refuse(core, problem)
+    session.prefersPrimary = true
+  }
+}
+
+const refuse = (core: Core, problem: TokenEvent['problem']): void => {
+  core.counts.refusedTokens++
+  publish(core.events, 'token', { problem })
 }
 
 /** The present session's position as a signed string. */

@@ -48,6 +48,16 @@ export interface NodeStatus {
   readonly write: ConnectionCounts | undefined
 }
 
+/** What could not be as sessions want it. */
+export interface SessionCounts {
+  /** Reads of the process's session that may have missed one of its writes. */
+  readonly staleReads: number
+  /** Tokens that `session()` did not honour. */
+  readonly refusedTokens: number
+  /** Sessions whose writes or reads a failover has lost. */
+  readonly lostHistories: number
+}
+
 /** What this process knows of the cluster. */
 export interface ClusterStatus {
   /** Whether the cluster takes new work. */
@@ -58,6 +68,8 @@ export interface ClusterStatus {
   readonly writes: 'available' | 'no-primary' | 'split-brain'
   /** The share of reads that replicas serve, 0 to 1. */
   readonly replicaShare: number
+  /** What has happened to reads, since the cluster was opened. */
+  readonly counts: SessionCounts
   /** Every node, in the order of the configuration. */
   readonly nodes: readonly NodeStatus[]
 }
@@ -68,6 +80,7 @@ export const statusOf = (core: Core): ClusterStatus => ({
   environment: core.config.environment,
   writes: core.failover.writes,
   replicaShare: core.router.share,
+  counts: { ...core.counts },
   nodes: core.nodes.map((node) => nodeStatus(core, node)),
 })
 

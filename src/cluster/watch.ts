@@ -98,8 +98,7 @@ export class NodeWatch {
     else this.#judge(node)
     if (node.wrongServer !== undefined) return
     freshness.observe(node, state)
-    if (node !== members.primary && state.position !== undefined)
-      consistency.observe(node, state.position)
+    if (node !== members.primary) consistency.observe(node, state)
   }
 
   /** Whether a replica is what it should be, by what it and the primary said last. */

@@ -1,16 +1,34 @@
 import type { ClientBase } from 'pg'
-import type { Position } from '../nodes/position.ts'
-import { probeWriteFacts, probeWritePosition } from '../nodes/probe.ts'
+import type { Node } from '../nodes/node.ts'
+import type { Lsn, Position } from '../nodes/position.ts'
+import type { PositionQuestion } from '../nodes/position-question.ts'
+import { positionAt, probeWriteFacts, probeWritePosition, writeQuestion } from '../nodes/probe.ts'
 import type { WriteFacts } from '../nodes/probe.ts'
-import { askNode } from './ask-node.ts'
-import type { Members } from './topology.ts'
+import type { Session } from '../routing/session.ts'
+import type { QuestionLine } from './question-line.ts'
 
-/** A primary that does not tell its position in this time has none for these writes. */
-const ASK_TIMEOUT_MS = 1_000
+/** A promotion or a changed setting is noticed within this time. */
+const FACTS_MAX_AGE_MS = 1_000
+
+/**
+ * A position that no read has needed is asked for after this time: so late that writes alone cost few
+ * questions, and so soon that it does not count much of what others have written since.
+ */
+const LINGER_MS = 5
+
+/** When so many writes in a row have been read by nobody, their positions are no longer asked with each. */
+const UNREAD_WRITES = 3
+
+/** When more writes than these are under way at once, one question soon serves several of them. */
+const SEPARATE_WRITES = 4
 
 /** A question that has not been sent yet: what commits until then is covered by it. */
 interface Question {
   asynchronous: boolean
+  /** A read waits for it. */
+  urgent: boolean
+  /** The sessions whose writes it covers. */
+  readonly sessions: Set<Session<Node>>
   readonly answer: Promise<Position | undefined>
   readonly resolve: (position: Position | undefined) => void
 }
@@ -20,85 +38,160 @@ interface Question {
  * sent: those that come while one is under way share the next one.
  */
 export class WritePositions {
-  readonly #members: Members
+  readonly #primaryLine: () => QuestionLine
+  /** Called when a session has got a position, or cannot. */
+  readonly #settle: (session: Session<Node>, position: Position | undefined) => void
   #next: Question | undefined
-  /** The question that is under way. */
-  #sent: Question | undefined
   #asking = false
+  /** Writes since the last read that needed their positions. */
+  #unread = 0
+  #linger: NodeJS.Timeout | undefined
   #facts: WriteFacts | undefined
   #factsAt = -Infinity
+  #factsFrom: ClientBase | undefined
+  #timeline: number | undefined
+  /** The last answer. */
+  #latest: Position | undefined
 
-  constructor(members: Members) {
-    this.#members = members
+  constructor(
+    primaryLine: () => QuestionLine,
+    settle: (session: Session<Node>, position: Position | undefined) => void,
+  ) {
+    this.#primaryLine = primaryLine
+    this.#settle = settle
   }
 
-  /** The primary is another one. */
+  /** The last position that the primary has told; it has come at least so far. */
+  get latest(): Position | undefined {
+    return this.#latest
+  }
+
+  /** The timeline of the primary, as it was last told. */
+  get timeline(): number | undefined {
+    return this.#timeline
+  }
+
+  /** The primary is another one: it may have another timeline. */
   reset(): void {
-    this.#facts = undefined
+    this.#facts = this.#latest = this.#timeline = undefined
   }
 
-  /** The position that covers a write that has committed by now; `undefined` when the server does not tell. */
-  after(asynchronous: boolean): Promise<Position | undefined> {
-    const question = (this.#next ??= createQuestion())
-    question.asynchronous ||= asynchronous
-    if (!this.#asking) void this.#askAll()
+  /**
+   * The question that is to be sent with a write, while reads need the positions of nearly all writes;
+   * `undefined` where one question for many is cheaper.
+   *
+   * @param underWay - how many writes are, at this moment
+   */
+  questionWith(asynchronous: boolean, underWay: number): PositionQuestion | undefined {
+    if (this.#unread > UNREAD_WRITES || underWay > SEPARATE_WRITES) return undefined
+    if (this.#facts === undefined || this.#areFactsOld(performance.now())) return undefined
+    return writeQuestion(asynchronous)
+  }
+
+  /** A read needs the positions of all writes so far. */
+  noteRead(): void {
+    this.#unread = 0
+  }
+
+  /** A write of a session has committed. What it reads from now on must see that. */
+  committed(session: Session<Node>, asynchronous: boolean, lsn: Lsn | undefined): void {
+    session.expected++
+    this.#unread++
+    if (lsn !== undefined && this.#facts !== undefined) {
+      this.#latest = positionAt(this.#facts, lsn)
+      this.#settle(session, this.#latest)
+      return
+    }
+    const question = (this.#next ??= this.#create())
+    if (asynchronous) question.asynchronous = true
+    if (session.pending === question.answer) return
+    session.pending = question.answer
+    question.sessions.add(session)
+  }
+
+  /** Resolves when the positions of all that a session has written so far are known. */
+  async settled(session: Session<Node>): Promise<void> {
+    if (session.pending === this.#next?.answer) this.#hurry()
+    await session.pending
+  }
+
+  /**
+   * The primary's present position, which holds everything that has committed; `undefined` when the
+   * server does not tell.
+   *
+   * @param asynchronous - also what has not been flushed
+   */
+  present(asynchronous: boolean): Promise<Position | undefined> {
+    const question = (this.#next ??= this.#create())
+    if (asynchronous) question.asynchronous = true
+    this.#hurry()
     return question.answer
   }
 
-  /** Asks on one connection until nobody wants to know any more. */
+  /** Asks nothing that no read waits for. */
+  close(): void {
+    clearTimeout(this.#linger)
+  }
+
+  #create(): Question {
+    let resolve: Question['resolve'] = () => {}
+    const answer = new Promise<Position | undefined>((settle) => (resolve = settle))
+    this.#linger ??= setTimeout(this.#hurry, LINGER_MS).unref()
+    this.#linger.refresh()
+    return { asynchronous: false, urgent: false, sessions: new Set(), answer, resolve }
+  }
+
+  readonly #hurry = (): void => {
+    if (this.#next === undefined || this.#next.urgent) return
+    this.#next.urgent = true
+    if (!this.#asking) void this.#askAll()
+  }
+
   async #askAll(): Promise<void> {
     this.#asking = true
-    while (this.#next !== undefined) {
-      const asked = await askNode(this.#members.primary, ASK_TIMEOUT_MS, async (client) => {
-        const facts = await this.#factsFrom(client)
-        // A connection is taken for a while, not for ever: its age and the deadline must count.
-        for (let turn = 0; turn < QUESTIONS_PER_LEASE && this.#next !== undefined; turn++) {
-          await this.#ask(client, facts)
-        }
-        return true
-      })
-      if (asked === undefined) this.#giveUp()
-    }
+    while (this.#next?.urgent) await this.#askNext()
     this.#asking = false
   }
 
-  async #ask(client: ClientBase, facts: WriteFacts): Promise<void> {
-    // From here on it is too late to join: the next write starts a new question.
-    const question = this.#next
-    this.#next = undefined
-    this.#sent = question
-    if (question === undefined) return
-    question.resolve(await probeWritePosition(client, facts, question.asynchronous))
-    this.#sent = undefined
+  async #askNext(): Promise<void> {
+    let question: Question | undefined
+    const position = await this.#primaryLine().ask(async (client) => {
+      const facts = await this.#factsOf(client)
+      if (question === undefined) {
+        // From here on it is too late to join: the next write starts a new question.
+        question = this.#next
+        this.#next = undefined
+      }
+      return probeWritePosition(client, facts, question?.asynchronous ?? true)
+    })
+    if (question === undefined) {
+      // Not even connected: nobody must wait for it.
+      question = this.#next
+      this.#next = undefined
+    }
+    if (position === undefined) this.#facts = undefined
+    else {
+      this.#latest = position
+      this.#timeline = position.timeline
+    }
+    for (const session of question?.sessions ?? []) {
+      if (session.pending === question?.answer) session.pending = undefined
+      this.#settle(session, position)
+    }
+    question?.resolve(position)
   }
 
-  async #factsFrom(client: ClientBase): Promise<WriteFacts> {
+  async #factsOf(client: ClientBase): Promise<WriteFacts> {
     const now = performance.now()
-    if (this.#facts === undefined || now - this.#factsAt > FACTS_MAX_AGE_MS) {
+    if (this.#facts === undefined || this.#areFactsOld(now) || client !== this.#factsFrom) {
       this.#facts = await probeWriteFacts(client)
       this.#factsAt = now
+      this.#factsFrom = client
     }
     return this.#facts
   }
 
-  /** The server did not answer: nobody must wait for it. */
-  #giveUp(): void {
-    this.#sent?.resolve(undefined)
-    this.#next?.resolve(undefined)
-    this.#sent = this.#next = undefined
-    // It may not be the same server when it answers again.
-    this.#facts = undefined
+  #areFactsOld(now: number): boolean {
+    return now - this.#factsAt > FACTS_MAX_AGE_MS
   }
-}
-
-/** A promotion or a changed setting is noticed within this time. */
-const FACTS_MAX_AGE_MS = 1_000
-
-/** Far less than fit into the deadline. */
-const QUESTIONS_PER_LEASE = 50
-
-const createQuestion = (): Question => {
-  let resolve: Question['resolve'] = () => {}
-  const answer = new Promise<Position | undefined>((settle) => (resolve = settle))
-  return { asynchronous: false, answer, resolve }
 }

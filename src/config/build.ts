@@ -68,6 +68,8 @@ const buildSettings = (entry: Entry | undefined, reading: Reading): ClusterSetti
     probe: valid(section.probe) ?? SETTING_DEFAULTS.probe,
     readTimeoutMs: valid(section.read_timeout_ms) ?? SETTING_DEFAULTS.readTimeoutMs,
     writeTimeoutMs: valid(section.write_timeout_ms) ?? SETTING_DEFAULTS.writeTimeoutMs,
+    tokenMaxAgeMs: valid(section.token_max_age_ms) ?? SETTING_DEFAULTS.tokenMaxAgeMs,
+    onHistoryLost: valid(section.on_history_lost) ?? SETTING_DEFAULTS.onHistoryLost,
   })
 }
 

@@ -32,6 +32,8 @@ export const SETTING_DEFAULTS = Object.freeze({
   probe: 'interval',
   readTimeoutMs: 5_000,
   writeTimeoutMs: 15_000,
+  tokenMaxAgeMs: 604_800_000,
+  onHistoryLost: 'error',
 }) satisfies ClusterSettings
 
 /** What `segregato/web` does unless its options say otherwise. */

@@ -1,5 +1,12 @@
 import type { SecretSource } from './secret.ts'
-import type { BalancerFunction, Balancing, Consistency, OutsideSession, Probe } from './types.ts'
+import type {
+  BalancerFunction,
+  Balancing,
+  Consistency,
+  OnHistoryLost,
+  OutsideSession,
+  Probe,
+} from './types.ts'
 
 /** How a node's connections are secured, when one word does not say enough. */
 export interface SslInput {
@@ -91,6 +98,10 @@ export interface SettingsInput {
   readonly readTimeoutMs?: number | undefined
   /** The time for a call of a write model, in milliseconds; 0: not limited. @defaultValue `15_000` */
   readonly writeTimeoutMs?: number | undefined
+  /** How old a session's token may be, in milliseconds; an older one is not honoured. @defaultValue `604_800_000`, a week */
+  readonly tokenMaxAgeMs?: number | undefined
+  /** What becomes of a session or a token whose position a failover has lost. @defaultValue `'error'` */
+  readonly onHistoryLost?: OnHistoryLost | undefined
 }
 
 /**

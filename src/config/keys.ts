@@ -1,6 +1,6 @@
 import { NODE_DEFAULTS, SETTING_DEFAULTS } from './defaults.ts'
 import type { KeyDefinition, KeyDefinitions } from './kinds.ts'
-import { BALANCINGS, CONSISTENCIES, OUTSIDE_SESSION, PROBES } from './types.ts'
+import { BALANCINGS, CONSISTENCIES, ON_HISTORY_LOST, OUTSIDE_SESSION, PROBES } from './types.ts'
 
 /**
  * The one definition of every key. Validation, the two spellings, suggestions for unknown keys and
@@ -191,6 +191,17 @@ export const SETTING_KEYS = {
     description:
       'The time for a call of a write model, in milliseconds; 0: not limited. Pools and scopes have none.',
     default: SETTING_DEFAULTS.writeTimeoutMs,
+  },
+  token_max_age_ms: {
+    kind: { type: 'integer', min: 0, max: LONGEST_MS },
+    description: 'How old a session’s token may be, in milliseconds; an older one is not honoured.',
+    default: SETTING_DEFAULTS.tokenMaxAgeMs,
+  },
+  on_history_lost: {
+    kind: { type: 'choice', choices: ON_HISTORY_LOST },
+    description:
+      'What becomes of a session or a token whose position a failover has lost: `error` HistoryLostError, `primary` what the present primary has.',
+    default: SETTING_DEFAULTS.onHistoryLost,
   },
 } as const satisfies KeyDefinitions
 

@@ -79,6 +79,10 @@ export type OutsideSession = (typeof OUTSIDE_SESSION)[number]
 export const PROBES = ['interval', 'on_use'] as const
 export type Probe = (typeof PROBES)[number]
 
+/** What becomes of a session whose writes a failover has lost. */
+export const ON_HISTORY_LOST = ['error', 'primary'] as const
+export type OnHistoryLost = (typeof ON_HISTORY_LOST)[number]
+
 /** How the cluster behaves. */
 export interface ClusterSettings {
   /** How the next replica is chosen. */
@@ -105,6 +109,10 @@ export interface ClusterSettings {
   readonly readTimeoutMs: number
   /** The time for a call of a write model, in milliseconds; 0: not limited. */
   readonly writeTimeoutMs: number
+  /** How old a session's token may be, in milliseconds; an older one is not honoured. */
+  readonly tokenMaxAgeMs: number
+  /** What becomes of a session, or a token, whose position a failover has lost. */
+  readonly onHistoryLost: OnHistoryLost
 }
 
 /** A whole configuration of one environment. */

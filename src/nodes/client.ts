@@ -6,14 +6,10 @@ import type { NodeConfig } from '../config/types.ts'
 import { hasControl, refusedOnReader } from '../sql/read-guard.ts'
 import { firstWord } from '../sql/scan.ts'
 import type { NodeClientConfig, Purpose, Watch } from './options.ts'
+import { plainQuery } from './plain-query.ts'
 import { bindToCaller, readQueryArguments } from './query-arguments.ts'
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
 import type { Questioned } from './state.ts'
-
-/** `query` without its overloads, which cannot be declared again in a subclass. */
-export const plainQuery = (client: pg.Client, ...args: unknown[]): void => {
-  Reflect.apply(Reflect.get(pg.Client.prototype, 'query'), client, args)
-}
 
 /** A connection of one node. It is a `pg.Client` in every respect. */
 export class NodeClient extends pg.Client {

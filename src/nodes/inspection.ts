@@ -156,3 +156,11 @@ export const inspectSlots = async (
     retainedBytes: retained ?? undefined,
   }))
 }
+
+/** Whether a primary tells the positions of writes, which sessions need. */
+export const tellsPositions = async (client: ClientBase): Promise<boolean> =>
+  (await known(
+    client.query(
+      'SELECT pg_current_wal_flush_lsn(), pg_current_wal_insert_lsn(), pg_walfile_name(pg_current_wal_flush_lsn())',
+    ),
+  )) !== undefined

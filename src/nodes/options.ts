@@ -2,6 +2,8 @@ import type { ConnectionOptions } from 'node:tls'
 import type { ClientBase, ClientConfig, PoolConfig } from 'pg'
 import type { Questioned } from './state.ts'
 import type { NodeConfig, SslConfig } from '../config/types.ts'
+import type { PositionQuestion } from './position-question.ts'
+import type { Lsn } from './position.ts'
 
 /**
  * What a connection is for. Connections for reads are read-only on every server; those for control
@@ -24,11 +26,21 @@ export type PoolOptions = Pick<
   'min' | 'maxUses' | 'onConnect' | 'verify' | 'log' | 'types'
 >
 
-/**
- * Called before a statement is sent that may write; what it returns is called when the statement has
- * committed, before its caller gets the result. `undefined`: nobody needs to know.
- */
-export type BeginWrite = () => ((asynchronous: boolean) => void) | undefined
+/** A statement that may write, and whose position somebody may need. */
+export interface FollowedWrite {
+  /**
+   * The question for its position that is to be sent with it, which costs no message of its own;
+   * `undefined`: it is asked another time, together with others.
+   *
+   * @param asynchronous - its commit may not wait for its flush
+   */
+  question(asynchronous: boolean): PositionQuestion | undefined
+  /** To be called when it has committed, before its caller gets the result. @param lsn - the answer */
+  committed(asynchronous: boolean, lsn: Lsn | undefined): void
+}
+
+/** Called before a statement is sent that may write. `undefined`: nobody needs to know. */
+export type BeginWrite = () => FollowedWrite | undefined
 
 /**
  * Asked about each new connection for reading or writing before it is first lent: an address may

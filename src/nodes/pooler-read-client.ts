@@ -1,6 +1,7 @@
 import type { QueryConfig } from 'pg'
 import { controlsOf, rewriteControls } from '../sql/control.ts'
-import { plainQuery, ReadClient } from './client.ts'
+import { ReadClient } from './client.ts'
+import { plainQuery } from './plain-query.ts'
 import { whenEnded } from './query-arguments.ts'
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
 

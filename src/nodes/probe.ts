@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg'
-import { endOfRecords, parseLsn } from './position.ts'
+import { PositionQuestion } from './position-question.ts'
+import { endOfRecords } from './position.ts'
 import type { Lsn, Position } from './position.ts'
 
 /** What a server says of itself. A function that a managed service denies leaves its field `undefined`. */
@@ -27,13 +28,30 @@ const systemIdentifier = async (client: ClientBase): Promise<string | undefined>
 }
 
 /** How far a server has come: what it has flushed, or replayed when it is a standby. */
-const POSITION = `SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
-  ELSE pg_current_wal_flush_lsn() END)::text AS lsn`
+const POSITION = new PositionQuestion(
+  'segregato_position',
+  `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+  ELSE pg_current_wal_flush_lsn() END`,
+)
 
 /** Asks one server for its position; `undefined` where there is none. */
-export const probePosition = async (client: ClientBase): Promise<Lsn | undefined> => {
-  const { rows } = await client.query<{ lsn: string | null }>(POSITION)
-  return parseLsn(rows[0]?.lsn)
+export const probePosition = (client: ClientBase): Promise<Lsn | undefined> => POSITION.ask(client)
+
+/**
+ * The timeline that a standby's replay follows: that of the log it receives, which it takes only when
+ * it leads on from what it has replayed, or, where that may not be asked, the one that it is known to
+ * have reached. That one is up to a checkpoint late after a promotion, never ahead.
+ */
+const REPLAYED_TIMELINE = `SELECT CASE WHEN pg_is_in_recovery() THEN greatest(
+    (SELECT received_tli FROM pg_stat_wal_receiver),
+    (SELECT timeline_id FROM pg_control_checkpoint()),
+    (SELECT min_recovery_end_timeline FROM pg_control_recovery()))
+  ELSE ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::int END AS timeline`
+
+/** Asks one server for the timeline that its position belongs to. */
+export const probeReplayedTimeline = async (client: ClientBase): Promise<number | undefined> => {
+  const { rows } = await client.query<{ timeline: number | null }>(REPLAYED_TIMELINE)
+  return rows[0]?.timeline ?? undefined
 }
 
 /** What positions of writes need beside a number; it changes with a promotion or a setting only. */
@@ -64,14 +82,29 @@ export const probeWriteFacts = async (client: ClientBase): Promise<WriteFacts> =
   }
 }
 
-const FLUSHED = {
-  name: 'segregato_flushed',
-  text: 'SELECT pg_current_wal_flush_lsn()::text AS lsn',
-}
-const INSERTED = {
-  name: 'segregato_inserted',
-  text: 'SELECT pg_current_wal_insert_lsn()::text AS lsn',
-}
+/** On a connection that has written: what it has set for itself counts. */
+const WRITTEN = new PositionQuestion(
+  'segregato_written',
+  `SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn()
+  ELSE pg_current_wal_flush_lsn() END`,
+)
+const FLUSHED = new PositionQuestion('segregato_flushed', 'SELECT pg_current_wal_flush_lsn()')
+const INSERTED = new PositionQuestion('segregato_inserted', 'SELECT pg_current_wal_insert_lsn()')
+
+/**
+ * The question for a write's position that is sent on the connection of the write.
+ *
+ * @param asynchronous - the write did not wait for its flush, though its connection does now
+ */
+export const writeQuestion = (asynchronous: boolean): PositionQuestion =>
+  asynchronous ? INSERTED : WRITTEN
+
+/** A position from the answer. No record ends where the header of a page does, so a flushed one stays as it is. */
+export const positionAt = (facts: WriteFacts, lsn: Lsn): Position => ({
+  systemIdentifier: facts.systemIdentifier,
+  timeline: facts.timeline,
+  lsn: endOfRecords(lsn, facts.segmentSize),
+})
 
 /**
  * Asks the primary where everything that has committed by now ends. The flush position is right for
@@ -85,14 +118,7 @@ export const probeWritePosition = async (
   facts: WriteFacts,
   asynchronous: boolean,
 ): Promise<Position | undefined> => {
-  const late = asynchronous || facts.asynchronous
-  const { rows } = await client.query<{ lsn: string }>(late ? INSERTED : FLUSHED)
-  const lsn = parseLsn(rows[0]?.lsn)
-  if (lsn === undefined) return undefined
-  const { systemIdentifier: identifier, timeline, segmentSize } = facts
-  return {
-    systemIdentifier: identifier,
-    timeline,
-    lsn: late ? endOfRecords(lsn, segmentSize) : lsn,
-  }
+  const question = asynchronous || facts.asynchronous ? INSERTED : FLUSHED
+  const lsn = await question.ask(client)
+  return lsn === undefined ? undefined : positionAt(facts, lsn)
 }

@@ -28,11 +28,11 @@ export interface ReadRequest<N> {
   /** Nodes that have failed this read already. */
   readonly tried: ReadonlySet<N>
   /** The only nodes that may serve it, in the order of the configuration. */
-  readonly only?: readonly N[]
+  readonly only?: readonly N[] | undefined
   /** What a node must be besides healthy, such as fresh enough. */
-  readonly accepts?: (node: N) => boolean
+  readonly accepts?: ((node: N) => boolean) | undefined
   /** The replica that is preferred while it is healthy and acceptable. */
-  readonly stay?: N
+  readonly stay?: N | undefined
   /** Replicas only: the caller has an answer of his own for when none is left. */
   readonly replicasOnly?: boolean
 }

@@ -1,5 +1,12 @@
+import type { Consistency } from '../config/types.ts'
 import { laterOf } from '../nodes/position.ts'
 import type { Position } from '../nodes/position.ts'
+
+/** What a session asks of its reads. */
+export interface SessionWishes {
+  readonly consistency?: Consistency | undefined
+  readonly maxLagMs?: number | undefined
+}
 
 /**
  * What a causal scope has written and seen, and must not un-see. Pure: it is told what happened, and
@@ -10,14 +17,27 @@ export class Session<N> {
   readonly explicit: boolean
   /** The replica of its last read; an explicit session stays there while it can. */
   lastRead: N | undefined
+  /** Settles when the position of its last write, and so of all before, is known. */
+  pending: Promise<unknown> | undefined
+  /** How many writes have committed in it. */
+  expected = 0
+  /** What it must see cannot be known: the primary serves it while it has room for such reads. */
+  prefersPrimary = false
+  /** What it has written or seen is lost: no read of it can be served. */
+  lost: Error | undefined
+  /** What the session asks of its reads, unless a call says otherwise. */
+  readonly wishes: SessionWishes
   #position: Position | undefined
   #stickyUntil = -Infinity
-  #hasWritten = false
-  readonly #pending = new Set<Promise<unknown>>()
-  #expected = 0
 
-  constructor(explicit: boolean) {
+  constructor(explicit: boolean, wishes: SessionWishes = {}) {
     this.explicit = explicit
+    this.wishes = wishes
+  }
+
+  /** Whether something was written in it, also while the position of that is not known yet. */
+  get hasWritten(): boolean {
+    return this.expected > 0
   }
 
   /** How far a node must have come to serve this session. */
@@ -30,6 +50,11 @@ export class Session<N> {
     this.#position = laterOf(this.#position, position)
   }
 
+  /** Its position in the present history, in place of one in an older history. */
+  moved(position: Position): void {
+    this.#position = position
+  }
+
   /** It has written, and where cannot be known: for a while only the primary is sure to show it. */
   reachedUnknown(until: number): void {
     this.#stickyUntil = Math.max(this.#stickyUntil, until)
@@ -38,32 +63,5 @@ export class Session<N> {
   /** Whether only the primary is sure to show what the session has written. */
   needsPrimary(now: number): boolean {
     return now < this.#stickyUntil
-  }
-
-  /** Whether something was written in it, also while the position of that is not known yet. */
-  get hasWritten(): boolean {
-    return this.#hasWritten
-  }
-
-  /** A write of the session whose position is still being asked. */
-  expect(pending: Promise<unknown>): void {
-    this.#hasWritten = true
-    this.#expected++
-    this.#pending.add(pending)
-    void pending.finally(() => this.#pending.delete(pending))
-  }
-
-  /** How many positions have been asked for since it began. */
-  get expected(): number {
-    return this.#expected
-  }
-
-  /** Resolves when the positions of everything so far are known; what is written meanwhile does not count. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#pending)
-  }
-
-  get hasPending(): boolean {
-    return this.#pending.size > 0
   }
 }

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { formatLsn, parseLsn } from '../nodes/position.ts'
 import type { Position } from '../nodes/position.ts'
+import { isForeign } from '../nodes/timeline-history.ts'
 
 /** The keys that sign tokens: the first signs, all verify. */
 export interface TokenKey {
@@ -69,4 +70,30 @@ export const readToken = (token: unknown, keys: readonly TokenKey[]): TokenConte
     },
     issuedAt: Number.parseInt(issuedAt ?? '', 36),
   }
+}
+
+/** Why a token that we have signed cannot be honoured. */
+export type TokenProblem = 'too-old' | 'from-the-future' | 'foreign' | 'unreached'
+
+/** Servers whose clocks differ by more than this are not run. */
+const CLOCK_SKEW_MS = 300_000
+
+/**
+ * Judges a valid token by its age and by what the primary has reached; `undefined` when nothing speaks
+ * against it. A position of another timeline is a question of histories, not of this.
+ *
+ * @param nowMs - milliseconds since 1970, by the clock of this process
+ * @param present - how far the primary has come, what is not flushed included; `undefined`: not known
+ */
+export const tokenProblem = (
+  { issuedAt, position }: TokenContent,
+  { nowMs, maxAgeMs, present }: { nowMs: number; maxAgeMs: number; present: Position | undefined },
+): TokenProblem | undefined => {
+  const ageMs = nowMs - issuedAt * 1_000
+  if (ageMs > maxAgeMs + CLOCK_SKEW_MS) return 'too-old'
+  if (ageMs < -CLOCK_SKEW_MS) return 'from-the-future'
+  if (present === undefined) return undefined
+  if (isForeign(position, present)) return 'foreign'
+  const unreached = position.timeline === present.timeline && position.lsn > present.lsn
+  return unreached ? 'unreached' : undefined
 }

@@ -135,6 +135,7 @@ test('what a role may not ask is unknown and no problem', async () => {
       'pg_control_system()',
       'pg_get_replication_slots()',
       'pg_last_wal_replay_lsn()',
+      'pg_current_wal_flush_lsn()',
       'pg_postmaster_start_time()',
     ]
     for (const name of denied)
@@ -161,6 +162,9 @@ test('what a role may not ask is unknown and no problem', async () => {
       lagMs: null,
       slotActive: null,
     })
+    expect(
+      output.findings.find(({ code, node }) => code === 'unknown' && node === 'master')!.message,
+    ).toContain('the positions of writes')
     const { stdout } = await cli.run(['check'])
     expect(stdout).toMatch(/^replica1 +replica +\S+ +unknown +segregato_replica1 \(unknown\)/m)
     expect((await cli.run(['status'])).stdout).toMatch(

@@ -64,6 +64,7 @@ const facts = (change: Change = {}): CheckFacts => ({
       limits: LIMITS,
       standby: undefined,
       slots: [SLOT],
+      positions: true,
       lag: undefined,
       ...change.primary,
     }),
@@ -75,6 +76,7 @@ const facts = (change: Change = {}): CheckFacts => ({
         limits: LIMITS,
         standby: { ...STANDBY, ...change.standby },
         slots: undefined,
+        positions: undefined,
         lag: { bytes: 0, ms: 2, caughtUp: true },
         ...change.replica,
       },
@@ -155,6 +157,7 @@ test.each<[string, Change, readonly string[]]>([
     ['warning unused-slot master'],
   ],
   ['a slot of somebody else', { primary: { slots: [SLOT, { ...SLOT, name: 'backup' }] } }, []],
+  ['no positions', { primary: { positions: false } }, ['note unknown master']],
   ['no feedback', { standby: { hotStandbyFeedback: false } }, ['note hot-standby-feedback r1']],
   [
     'no delay, no feedback',

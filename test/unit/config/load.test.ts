@@ -60,6 +60,8 @@ development:
       probe: 'interval',
       readTimeoutMs: 5_000,
       writeTimeoutMs: 15_000,
+      tokenMaxAgeMs: 604_800_000,
+      onHistoryLost: 'error',
     })
     expect(config.notices).toEqual([])
     expect(await config.replicas[1]?.password.reveal()).toBe('secret')

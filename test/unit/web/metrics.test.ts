@@ -10,6 +10,7 @@ const STATUS: ClusterStatus = {
   state: 'open',
   environment: 'test',
   writes: 'available',
+  counts: { staleReads: 0, refusedTokens: 0, lostHistories: 0 },
   replicaShare: 0.5,
   nodes: [
     {

@@ -1,0 +1,118 @@
+import type { ClientBase } from 'pg'
+import type { Node } from '../nodes/node.ts'
+import { faultOf, sqlStateOf } from '../routing/failures.ts'
+import { Deadline } from './deadline.ts'
+import { Lease } from './lease.ts'
+
+/** A server that does not answer a question in this time does not answer it. */
+const ANSWER_TIMEOUT_MS = 500
+
+/** How long the connection is kept from others, the monitor among them, while nobody asks. */
+const KEEP_MS = 20
+
+/** A server that has refused a question is asked again after this time: its rights may have been changed. */
+const REFUSED_MS = 30_000
+
+/** What a server says that does not let us ask, or does not have what we ask for. */
+const REFUSALS: ReadonlySet<string | undefined> = new Set(['42501', '42883', '0A000'])
+
+/**
+ * A connection of a node for questions about positions, one at a time. It is kept while questions come
+ * one after the other, since taking it anew costs as much as asking.
+ */
+export class QuestionLine {
+  readonly #node: Node
+  #lease: Lease | undefined
+  #running: Promise<unknown> | undefined
+  #askedAt = 0
+  /** The question that runs was given up. */
+  #abandoned = false
+  #refusedUntil = -Infinity
+  #keeps = true
+  /** Gives a question up, and the connection back when it has not been used for a while. */
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(node: Node) {
+    this.#node = node
+  }
+
+  /** Whether the server has refused to answer, and need not be asked for the time being. */
+  get isRefused(): boolean {
+    return this.#refusedUntil > 0 && performance.now() < this.#refusedUntil
+  }
+
+  /** `undefined` when the server does not answer in time, with an error, or refuses to. */
+  async ask<T>(question: (client: ClientBase) => Promise<T>): Promise<T | undefined> {
+    while (this.#running !== undefined) await this.#running
+    const running = this.#run(question)
+    this.#running = running
+    try {
+      return await running
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  /** Keeps no connection from now on. */
+  close(): void {
+    this.#keeps = false
+    clearTimeout(this.#timer)
+    if (this.#running === undefined) this.#giveBack()
+  }
+
+  async #run<T>(question: (client: ClientBase) => Promise<T>): Promise<T | undefined> {
+    const kept = this.#lease !== undefined
+    this.#abandoned = false
+    try {
+      const lease = (this.#lease ??= await this.#take())
+      lease.holdProcess(true)
+      this.#watch()
+      const answer = await question(lease.client)
+      this.#refusedUntil = 0
+      // Others need the connection too.
+      if (this.#node.control.counts.waitingCount > 0) this.#giveBack()
+      // Kept only: it does not keep the process alive.
+      else lease.holdProcess(false)
+      return answer
+    } catch (error) {
+      if (REFUSALS.has(sqlStateOf(error))) this.#refusedUntil = performance.now() + REFUSED_MS
+      this.#giveBack(error)
+      // A connection that was kept may have been closed long ago.
+      const again =
+        kept && !this.#abandoned && faultOf(error, 'statement').follows.client !== 'keep'
+      return again ? await this.#run(question) : undefined
+    } finally {
+      if (!this.#keeps) this.#giveBack()
+    }
+  }
+
+  #take(): Promise<Lease> {
+    return Lease.take(this.#node, 'control', new Deadline({ timeoutMs: ANSWER_TIMEOUT_MS }))
+  }
+
+  #watch(): void {
+    this.#askedAt = performance.now()
+    if (this.#timer !== undefined) this.#timer.refresh()
+    // After a stall of the event loop the answer may be there, and is read first.
+    else this.#timer = setTimeout(() => setImmediate(this.#expire), KEEP_MS).unref()
+  }
+
+  readonly #expire = (): void => {
+    if (this.#running === undefined) {
+      this.#giveBack()
+    } else if (performance.now() - this.#askedAt < ANSWER_TIMEOUT_MS) {
+      this.#timer?.refresh()
+    } else {
+      this.#abandoned = true
+      // The question rejects when its connection is destroyed.
+      this.#lease?.abandon()
+      this.#lease = undefined
+    }
+  }
+
+  #giveBack(error?: unknown): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.release(error)
+  }
+}
