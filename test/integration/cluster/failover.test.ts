@@ -216,7 +216,13 @@ test('a file whose master is a replica by now: the first write finds the primary
   await insert(setUp, 1)
   const { master, replica1, replica2 } = servers.config
   const late = connect({
-    config: { master: replica1!, replica1: master, replica2: replica2! } as never,
+    config: {
+      master: replica1!,
+      replica1: master,
+      replica2: replica2!,
+      // A replica needs longer on a busy machine.
+      settings: { waitTimeoutMs: 10_000 },
+    } as never,
   })
   opened.push(late)
   expect(await insert({ servers, cluster: late }, 2)).toBe('master')
