@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PoolClient, QueryConfig, QueryResult } from 'pg'
-import { cancelRunning } from '../nodes/cancel.ts'
+import { cancelRunning, cancelUntil } from '../nodes/cancel.ts'
 import type { NodeClient } from '../nodes/client.ts'
 import type { Node } from '../nodes/node.ts'
 import type { Purpose, Watch } from '../nodes/options.ts'
 import { faultOf } from '../routing/failures.ts'
 import type { Deadline } from './deadline.ts'
+
+/** How long a cancelled statement may take to end before its connection is destroyed under it. */
+const CANCEL_PATIENCE_MS = 1_000
 
 /** A connection of its own, lent for one piece of work and given back once. */
 export class Lease {
@@ -42,13 +45,24 @@ export class Lease {
 
   /** Runs one statement; at the deadline it is cancelled on the server and the connection destroyed. */
   query(config: QueryConfig, deadline: Deadline): Promise<QueryResult> {
-    return deadline.race(this.client.query(config), () => this.abandon())
+    const running = this.client.query(config)
+    return deadline.race(running, () => this.abandon(running))
   }
 
-  /** Cancels what runs and destroys the connection. */
-  abandon(): void {
-    this.#cancel()
-    this.#giveBack(new Error('abandoned at its deadline'))
+  /**
+   * Cancels what runs and destroys the connection: when `running` has ended, so that nothing goes on
+   * for nobody on the server, at the latest after a second; at once when nobody hopes for its end.
+   */
+  abandon(running?: Promise<unknown>): void {
+    if (this.#returned) return
+    if (running === undefined) {
+      this.#cancel()
+      return this.#giveBack(new Error('abandoned by its caller'))
+    }
+    this.#returned = true
+    void this.#cancelUntil(running, CANCEL_PATIENCE_MS).then(() =>
+      this.client.release(new Error('abandoned at its deadline')),
+    )
   }
 
   /**
@@ -59,7 +73,7 @@ export class Lease {
     write: Promise<T>,
     settleMs: number,
   ): Promise<{ readonly done: T } | 'not done' | 'unknown'> {
-    this.#cancel()
+    void this.#cancelUntil(write, settleMs)
     const outcome = write.then(
       (done) => ({ done }),
       (error: unknown) =>
@@ -99,6 +113,12 @@ export class Lease {
       // Nothing was written on it and its answer is not needed: the connection goes.
       this.discard(error)
     }
+  }
+
+  #cancelUntil(running: Promise<unknown>, patienceMs: number): Promise<void> {
+    const late = sleep(patienceMs, undefined, { ref: false })
+    const ended = running.catch(() => undefined)
+    return cancelUntil(this.client as unknown as NodeClient, Promise.race([ended, late]))
   }
 
   #cancel(): void {

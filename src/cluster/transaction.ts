@@ -81,7 +81,7 @@ const runOnce = async <T>(
       return work
     }
     // Rolled back by the server when the connection goes.
-    lease.discard(true)
+    lease.abandon(work)
     throw error
   }
 }

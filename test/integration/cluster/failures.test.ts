@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import type { Cluster } from '../../../src/cluster/cluster.ts'
 import type { NodeEvent } from '../../../src/cluster/events.ts'
 import { EXECUTE } from '../../../src/cluster/statement.ts'
@@ -12,6 +12,7 @@ import {
 import { closedPorts, useCluster, WHO, withDeadReplicas } from '../../support/cluster.ts'
 import { openCuttingProxy } from '../../support/cutting-proxy.ts'
 import type { CuttingProxy } from '../../support/cutting-proxy.ts'
+import { openLateProxy } from '../../support/late-proxy.ts'
 import { watchStatements } from '../../support/servers.ts'
 
 const fixture = useCluster('CREATE TABLE posts (id int PRIMARY KEY)')
@@ -231,6 +232,35 @@ test('a call ends at its deadline or by its signal, and the statement is cancell
   await expect(cluster.reader[EXECUTE](sleep, { maxLagMs: Number.NaN })).rejects.toThrow(
     InvalidArgumentError,
   )
+})
+
+test('a cancel that overtakes its statement is repeated: nothing runs on for nobody', async () => {
+  const late = await openLateProxy(fixture.db.config.master)
+  onTestFinished(() => late.close())
+  const cluster = fixture.open({}, ({ master }) => ({
+    master: { ...master, port: late.port },
+    settings: { allowSameServer: true },
+  }))
+  const running = async (): Promise<number | null> =>
+    (
+      await fixture.db.admin.query(
+        "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(603)' AND state = 'active'",
+      )
+    ).rowCount
+  const sleep = { text: 'SELECT pg_sleep(603)' }
+  const options = { timeoutMs: 300 }
+  const calls = [
+    () => cluster.reader[EXECUTE](sleep, options),
+    () => cluster.writer[EXECUTE](sleep, options),
+    () => cluster.transaction(() => cluster.writer.query(sleep), options),
+  ]
+  for (const call of calls) {
+    const { cancels } = late
+    late.holdUntilCancelled(sleep.text)
+    await expect(call()).rejects.toThrow()
+    await expect.poll(() => late.cancels).toBeGreaterThan(cancels + 1)
+    await expect.poll(running).toBe(0)
+  }
 })
 
 test('a write given up after it was sent says whether it was done', async () => {
