@@ -37,7 +37,7 @@ const failedWrite = async (cluster: Cluster): Promise<unknown> => {
 row('connection refused', 'the node is left alone', async () => {
   const [dead, gone] = await closedPorts(2)
   const cluster = bed.open({ replica1: { port: dead }, master: { port: gone } })
-  const seen = announced(cluster)
+  const seen = announced(cluster, 'replica1')
   expect(await bothTurns(cluster)).toEqual(new Set(['replica2']))
   expect(seen).toEqual(['replica1 quarantined ECONNREFUSED'])
   expect(await failedWrite(cluster)).toBeInstanceOf(NoPrimaryError)
@@ -48,7 +48,7 @@ row('connecting timed out', 'the node is asked before it is left alone', async (
   bed.proxies.master.blackHole()
   const late = { connectTimeoutMs: 100 }
   const cluster = bed.open({ replica1: late, master: late }, {}, ['replica1', 'master'])
-  const seen = announced(cluster)
+  const seen = announced(cluster, 'replica1')
   expect(await bothTurns(cluster)).toEqual(new Set(['replica2']))
   await expect.poll(() => seen).toEqual([expect.stringMatching(/^replica1 quarantined/)])
   expect(await failedWrite(cluster)).toBeInstanceOf(NoPrimaryError)
@@ -56,7 +56,7 @@ row('connecting timed out', 'the node is asked before it is left alone', async (
 
 row('TLS mismatch', 'the node is announced as configured wrongly', async () => {
   const cluster = bed.open({ replica1: { ssl: 'require' }, master: { ssl: 'require' } })
-  const seen = announced(cluster)
+  const seen = announced(cluster, 'replica1')
   expect(await bothTurns(cluster)).toEqual(new Set(['replica2']))
   expect(seen).toEqual([expect.stringMatching(/^replica1 misconfigured/)])
   expect(String(await failedWrite(cluster))).toMatch(/does not support SSL/)
@@ -65,7 +65,7 @@ row('TLS mismatch', 'the node is announced as configured wrongly', async () => {
 row('password unavailable', 'the node is announced as configured wrongly', async () => {
   const sealed = { password: () => Promise.reject(new Error('the vault is sealed')) }
   const cluster = bed.open({ replica1: sealed, master: sealed })
-  const seen = announced(cluster)
+  const seen = announced(cluster, 'replica1')
   expect(await bothTurns(cluster)).toEqual(new Set(['replica2']))
   expect(seen).toEqual([expect.stringMatching(/^replica1 misconfigured/)])
   expect(await failedWrite(cluster)).toMatchObject({ message: 'the vault is sealed' })
@@ -81,46 +81,46 @@ for (const [what, change, code] of [
     const seen = announced(cluster)
     const error = await failureOf(cluster.reader.query('SELECT 1'))
     expect(error).toBeInstanceOf(ConfigError)
-    expect(seen).toEqual([
-      `replica1 misconfigured ${code}`,
-      `replica2 misconfigured ${code}`,
-      ...seen.slice(2),
-    ])
+    for (const name of ['replica1', 'replica2'])
+      expect(seen).toContain(`${name} misconfigured ${code}`)
     expect(await failedWrite(cluster)).toMatchObject({ code })
   })
 }
 
 row('too many connections', 'reads go elsewhere, a write waits for room', async () => {
-  await bed.on('master', "CREATE ROLE few LOGIN PASSWORD 'few' CONNECTION LIMIT 1")
+  await bed.on('master', "CREATE ROLE few LOGIN PASSWORD 'few' CONNECTION LIMIT 2")
   await bed.on('master', 'GRANT ALL ON posts TO few')
   await bed.replicated()
   const few = { username: 'few', password: 'few' }
-  const beside = bed.open({ master: few, replica1: few })
-  const held = [
-    await beside.using('replica1', () => beside.reader.connect()),
-    await beside.writer.connect(),
-  ]
+  const held = await Promise.all(
+    (['master', 'master', 'replica1', 'replica1'] as const).map((server) =>
+      bed.client(server, few),
+    ),
+  )
   const cluster = bed.open({ master: few, replica1: few })
-  const seen = announced(cluster)
+  const seen = announced(cluster, 'replica1')
   expect(await bothTurns(cluster)).toEqual(new Set(['replica2']))
   // There is no connection at all to go on with: it is left alone, and not for being down.
   expect(seen).toEqual(['replica1 quarantined 53300'])
   const write = cluster.writer.query('SELECT 1 AS one')
   await expect.poll(() => cluster.writer.totalCount).toBe(0)
-  for (const client of held) client.release(true)
+  for (const client of held) await client.end()
   expect((await write).rows).toEqual([{ one: 1 }])
   expect(cluster.status().nodes.find(({ node }) => node === 'master')?.state).toBe('healthy')
 })
 
 test('a server with no room gets no more connections than it has given: the rest waits', async () => {
-  await bed.on('master', "CREATE ROLE two LOGIN PASSWORD 'two' CONNECTION LIMIT 2")
+  await bed.on('master', "CREATE ROLE two LOGIN PASSWORD 'two' CONNECTION LIMIT 3")
   await bed.replicated()
   const cluster = bed.open({ replica1: { username: 'two', password: 'two' } })
   const seen = announced(cluster)
   const lent = await cluster.using('replica1', () =>
     Promise.all([cluster.reader.connect(), cluster.reader.connect()]),
   )
-  // The third is turned away; from then on calls wait for one of the two.
+  // The connection for questions is the third one.
+  const all = "SELECT FROM pg_stat_activity WHERE usename = 'two'"
+  await expect.poll(async () => (await bed.on('replica1', all)).length).toBe(3)
+  // The next is turned away; from then on calls wait for one of the two.
   await expect(cluster.using('replica1', () => cluster.reader.query('SELECT 1'))).rejects.toThrow(
     NoReplicaAvailableError,
   )
@@ -133,7 +133,7 @@ test('a server with no room gets no more connections than it has given: the rest
 
 row('not accepting connections', 'while a server shuts down', async () => {
   const cluster = bed.open()
-  const seen = announced(cluster)
+  const seen = announced(cluster, 'replica1')
   const clients = [await bed.client('replica1'), await bed.client('master')]
   // A smart shutdown waits for the sessions that there are, and lets nobody in.
   for (const server of ['replica1', 'master'] as const)
@@ -200,7 +200,7 @@ row('connecting cut', 'the node is left alone', async () => {
   bed.proxies.replica1.refuseWithReset()
   bed.proxies.master.refuseWithReset()
   const cluster = bed.open({}, {}, ['replica1', 'master'])
-  const seen = announced(cluster)
+  const seen = announced(cluster, 'replica1')
   expect(await bothTurns(cluster)).toEqual(new Set(['replica2']))
   expect(seen).toEqual([expect.stringMatching(/^replica1 quarantined/)])
   expect(await failedWrite(cluster)).toBeInstanceOf(NoPrimaryError)
@@ -214,7 +214,7 @@ row(
     bed.proxies.master.blackHole()
     const patient = { connectTimeoutMs: 1_000_000 }
     const cluster = bed.open({ replica1: patient, master: patient }, {}, ['replica1', 'master'])
-    const seen = announced(cluster)
+    const seen = announced(cluster, 'replica1')
     expect(await bothTurns(cluster)).toEqual(new Set(['replica2']))
     expect(seen).toEqual(['replica1 quarantined SEGREGATO_NODE_UNRESPONSIVE', ...seen.slice(1)])
     expect(await failedWrite(cluster)).toMatchObject({
@@ -236,6 +236,6 @@ row('another server', 'what answers at an address is not the one that is looked 
   const seen = announced(mixed)
   await mixed.writer.query('SELECT 1')
   expect(await bothTurns(mixed)).toEqual(new Set(['replica2']))
-  expect(seen).toEqual(['replica1 quarantined SEGREGATO_VERIFICATION'])
+  expect(seen).toContain('replica1 wrong-server other-system')
   await foreign.close()
 })

@@ -18,10 +18,10 @@ const underLoad = async (
 ): Promise<unknown[]> => {
   const failures: unknown[] = []
   let served = 0
-  const stop = new AbortController()
+  const load = { running: true }
   let nodes = new Set<string>()
   const loops = Array.from({ length: 8 }, async () => {
-    while (!stop.signal.aborted) {
+    while (load.running) {
       await cluster.reader.query(text).then(
         ({ routing }) => {
           served++
@@ -41,7 +41,7 @@ const underLoad = async (
       },
     )
   } finally {
-    stop.abort()
+    load.running = false
     await Promise.all(loops)
   }
   return failures

@@ -32,7 +32,10 @@ export interface FaultBed {
     values?: unknown[],
   ): Promise<Row[]>
   /** A client of a test's own. */
-  client(server: ServerName): Promise<Client>
+  client(
+    server: ServerName,
+    as?: { readonly username: string; readonly password: string },
+  ): Promise<Client>
   /** How often each server has begun to run a statement with this text in it. */
   runs(text: string): Record<ServerName, number>
   /** Waits until a server runs a statement with this text, and says by which process. */
@@ -54,8 +57,8 @@ export const useFaults = (settings: Record<string, string> = {}): FaultBed => {
   let proxies: Record<ServerName, CuttingProxy>
   const opened: Cluster[] = []
   const clients = new Map<string, Promise<Client>>()
-  const client = async (server: string): Promise<Client> => {
-    const { host, port, username: user, password, database } = servers.config[server]!
+  const client = async (server: string, as = {}): Promise<Client> => {
+    const { host, port, username: user, password, database } = { ...servers.config[server]!, ...as }
     const made = new Client({ host, port, user, password, database, application_name: 'beside' })
     made.on('error', () => clients.delete(server))
     await made.connect()
@@ -169,12 +172,13 @@ const comesToRest = async (cluster: Cluster): Promise<void> => {
   await cluster.close({ timeoutMs: 1_000 })
 }
 
-/** Changes of nodes as far as they have been announced: `replica1 quarantined ECONNREFUSED`. */
-export const announced = (cluster: Cluster): string[] => {
+/** Changes of nodes, or of one node, as far as they have been announced: `replica1 quarantined ECONNREFUSED`. */
+export const announced = (cluster: Cluster, only?: ServerName): string[] => {
   const seen: string[] = []
-  cluster.events.on('node', ({ node, state, error }: NodeEvent) =>
-    seen.push([node, state, error].filter(Boolean).join(' ')),
-  )
+  cluster.events.on('node', ({ node, state, error }: NodeEvent) => {
+    if (only === undefined || node === only)
+      seen.push([node, state, error].filter(Boolean).join(' '))
+  })
   return seen
 }
 
