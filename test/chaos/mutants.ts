@@ -53,7 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     caughtBy: ['non-monotonic-read', 'fractured-read'],
-    faults: ['slow replay', 'pause replay', 'kill'],
+    faults: ['slow replay', 'pause replay'],
   },
   {
     name: 'repeats writes whose outcome is unknown',

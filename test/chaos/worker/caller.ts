@@ -33,6 +33,8 @@ interface Identity {
   readonly keys: readonly string[]
 }
 
+const OWN_READS = [READS.statement, READS.pool, READS.model, READS.snapshot]
+
 /** One caller: its calls follow one another, each is recorded. */
 export class Caller {
   readonly #office: Office
@@ -57,6 +59,13 @@ export class Caller {
     return writes ? this.#write() : this.#read()
   }
 
+  /** Reads at once what it has touched last, if anything: as a page does that is shown after a form was sent. */
+  async readBack(): Promise<Outcome | undefined> {
+    const [last] = this.#keys
+    if (last === undefined) return undefined
+    return this.#call(this.#office.random.pick(OWN_READS), this.#own, [last], [])
+  }
+
   #write(): Promise<Outcome> {
     const { random, keys, nextValue } = this.#office
     const way = random.pick([
@@ -77,8 +86,8 @@ export class Caller {
     const turn = random.next()
     const promised: Promised = turn < 0.8 ? this.#own : turn < 0.9 ? 'strong' : 'eventual'
     const ways = {
-      session: [READS.statement, READS.pool, READS.model, READS.snapshot],
-      process: [READS.statement, READS.pool, READS.model, READS.snapshot],
+      session: OWN_READS,
+      process: OWN_READS,
       strong: [READS.statement, READS.model, READS.using, READS.transaction],
       eventual: [READS.statement, READS.model],
     }[promised]

@@ -87,6 +87,7 @@ export class Shift {
     const caller = new Caller(this.#office, { session, explicit: true, onlyReads, keys })
     return cluster.session(
       async () => {
+        await caller.readBack()
         for (let calls = random.between(1, 6); calls > 0; calls--)
           if ((await caller.act()) === 'unknown') return undefined
         const carried = await cluster.token()
