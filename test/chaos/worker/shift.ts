@@ -14,7 +14,7 @@ export class Shift {
   readonly #name: string
   readonly #send: (traveller: Traveller) => void
   readonly #complain: (message: string) => void
-  readonly #waiting: Traveller[] = []
+  readonly #visits = new Set<Promise<void>>()
   #born = 0
   #stopping = false
 
@@ -30,18 +30,19 @@ export class Shift {
     this.#complain = complain
   }
 
+  /** A session goes on here at once: what it brings along is still on its way to the replicas. */
   arrive(traveller: Traveller): void {
-    this.#waiting.push(traveller)
+    if (this.#stopping) return
+    const visit = this.#host(traveller).finally(() => this.#visits.delete(visit))
+    this.#visits.add(visit)
   }
 
   /** Resolves when all callers have ended their last call. */
   async run(sessions: number): Promise<void> {
     const ofProcess = Math.max(1, Math.floor(sessions / 4))
-    await Promise.all(
-      Array.from({ length: sessions }, (_, index) =>
-        index < ofProcess ? this.#work() : this.#host(),
-      ),
-    )
+    for (let index = ofProcess; index < sessions; index++) this.arrive(this.#newTraveller())
+    await Promise.all(Array.from({ length: ofProcess }, () => this.#work()))
+    while (this.#visits.size > 0) await Promise.all(this.#visits)
   }
 
   stop(): void {
@@ -62,23 +63,15 @@ export class Shift {
     }
   }
 
-  /** Takes in one session after the other. */
-  async #host(): Promise<void> {
-    while (!this.#stopping) {
-      const traveller = this.#waiting.shift() ?? {
-        session: this.#newName(),
-        token: undefined,
-        keys: [],
-        visits: 0,
-        onlyReads: this.#office.random.chance(0.35),
-      }
-      const next = await this.#visit(traveller).catch((error: unknown) => {
-        // Calls keep their errors to themselves: this is one of session() or token().
-        this.#complain(`a visit failed: ${error instanceof Error ? error.stack : String(error)}`)
-        return undefined
-      })
-      if (next !== undefined && next.visits < MOST_VISITS && !this.#stopping) this.#send(next)
-    }
+  /** One visit; then the session travels on, or another one begins in its place. */
+  async #host(traveller: Traveller): Promise<void> {
+    const next = await this.#visit(traveller).catch((error: unknown) => {
+      // Calls keep their errors to themselves: this is one of session() or token().
+      this.#complain(`a visit failed: ${error instanceof Error ? error.stack : String(error)}`)
+      return undefined
+    })
+    if (next !== undefined && next.visits < MOST_VISITS) this.#send(next)
+    else this.arrive(this.#newTraveller())
   }
 
   async #visit(traveller: Traveller): Promise<Traveller | undefined> {
@@ -88,7 +81,7 @@ export class Shift {
     return cluster.session(
       async () => {
         await caller.readBack()
-        for (let calls = random.between(1, 6); calls > 0; calls--)
+        for (let calls = random.between(1, 6); calls > 0 && !this.#stopping; calls--)
           if ((await caller.act()) === 'unknown') return undefined
         const carried = await cluster.token()
         // No position could be given: nobody is promised anything.
@@ -97,6 +90,16 @@ export class Shift {
       },
       { token },
     )
+  }
+
+  #newTraveller(): Traveller {
+    return {
+      session: this.#newName(),
+      token: undefined,
+      keys: [],
+      visits: 0,
+      onlyReads: this.#office.random.chance(0.35),
+    }
   }
 
   #newName(): string {
