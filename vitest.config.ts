@@ -44,7 +44,7 @@ export default defineConfig({
           include: ['test/docker/**/*.test.ts', 'test/integration/**/*.test.ts'],
           // These start servers of their own, or none: containers would change nothing.
           exclude: [
-            'test/integration/cluster/{survival,session}.test.ts',
+            'test/integration/cluster/{failover,monitor,outside-writes,session,survival}.test.ts',
             'test/integration/examples/{demo,processes}.test.ts',
             'test/integration/web/*.test.ts',
             'test/integration/testing/{dev,faults,installation,leftovers}.test.ts',
