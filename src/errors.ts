@@ -422,6 +422,12 @@ export class StaleReplicasError extends SegregatoError {
 /**
  * A failover has lost what a session had written or seen, or what its token stands for: the present
  * primary does not have it, and no replica ever will.
+ *
+ * @outcome Nothing was returned and nothing was changed. What was lost had been confirmed before the
+ *   failover, by a primary that replicated asynchronously.
+ * @repeat Not in this session or with this token: it would fail again. A new session reads what is there.
+ * @remedy Check what the session did, by the unique keys of what it wrote. Set `on_history_lost` to
+ *   `primary` to go on with what is left; synchronous replication keeps it from happening.
  */
 export class HistoryLostError extends SegregatoError {
   readonly code = 'SEGREGATO_HISTORY_LOST'
