@@ -35,9 +35,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'ignores the position that a session must see',
     changes: [
       {
-        file: 'src/cluster/catch-up.ts',
-        find: 'return this.#followerOf(node).replayed >= lsn\n',
-        replace: 'return this.#followerOf(node).replayed >= 0n\n',
+        file: 'src/cluster/follower.ts',
+        find: 'return this.#replayed >= lsn && this.#timeline === timeline\n',
+        replace: 'return lsn >= 0n && timeline >= 0\n',
       },
     ],
     caughtBy: ['read-your-writes', 'process-read-your-writes'],
@@ -138,8 +138,18 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'src/cluster/catch-up.ts',
-        find: 'for (const follower of this.#followers.values()) follower.reset()\n',
+        find: 'for (const follower of this.#followers.all()) follower.reset()\n',
         replace: 'void this.#followers\n',
+      },
+      {
+        file: 'src/cluster/follower.ts',
+        find: 'return this.#replayed >= lsn && this.#timeline === timeline\n',
+        replace: 'return this.#replayed >= lsn && timeline >= 0\n',
+      },
+      {
+        file: 'src/cluster/follower.ts',
+        find: 'if (found !== this.#timeline) this.#replayed = 0n\n',
+        replace: '',
       },
     ],
     caughtBy: ['read-your-writes', 'process-read-your-writes', 'non-monotonic-read'],
