@@ -1,4 +1,9 @@
-import { InvalidArgumentError, ScopeNestingError, TransactionRolledBackError } from '../errors.ts'
+import {
+  InvalidArgumentError,
+  ScopeEndedError,
+  ScopeNestingError,
+  TransactionRolledBackError,
+} from '../errors.ts'
 import { currentScope, within } from './context.ts'
 import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
@@ -105,6 +110,8 @@ const runAndCommit = async <T>(
     const settings = settingsStatement(options.settings)
     if (settings !== undefined) await lease.client.query(settings)
     value = await within({ core, scope }, fn)
+    // Given up in the meantime: its caller has been told that nothing was changed.
+    if (scope.hasEnded) throw new ScopeEndedError('transaction')
   } catch (error) {
     await rollback(lease, scope)
     core.consistency.beginEnd()(lease.node)

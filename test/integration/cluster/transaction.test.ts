@@ -233,6 +233,30 @@ test('isolation, read only and settings reach the server, for this transaction o
   ).rejects.toThrow(InvalidArgumentError)
 })
 
+test('a transaction whose time was over does not commit, even when its function succeeds afterwards', async () => {
+  const { writer, transaction } = scopes()
+  let goOn = (): void => {}
+  const held = new Promise<void>((resolve) => (goOn = resolve))
+  const late = transaction(
+    async () => {
+      await insert(writer, 1)
+      await held
+    },
+    { timeoutMs: 200 },
+  )
+  await expect(late).rejects.toThrow(DeadlineExceededError)
+  goOn()
+  await expect
+    .poll(async () => {
+      const { rows } = await fixture.db.admin.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
+      )
+      return rows.length
+    })
+    .toBe(0)
+  expect(await stored()).toEqual([])
+})
+
 test('timeoutMs ends the whole transaction and cancels the statement on the server', async () => {
   const { writer, transaction } = scopes()
   await expect(
