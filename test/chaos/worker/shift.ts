@@ -1,3 +1,4 @@
+import { HistoryLostError } from '../../../src/errors.ts'
 import type { Traveller } from '../messages.ts'
 import { Caller } from './caller.ts'
 import type { Office } from './caller.ts'
@@ -66,6 +67,8 @@ export class Shift {
   /** One visit; then the session travels on, or another one begins in its place. */
   async #host(traveller: Traveller): Promise<void> {
     const next = await this.#visit(traveller).catch((error: unknown) => {
+      // What it had seen is gone with a timeline, as `session()` is to say: another session begins.
+      if (error instanceof HistoryLostError) return undefined
       // Calls keep their errors to themselves: this is one of session() or token().
       this.#complain(`a visit failed: ${error instanceof Error ? error.stack : String(error)}`)
       return undefined
