@@ -28,13 +28,16 @@ export class Lease {
    */
   static async take(node: Node, purpose: Purpose, deadline: Deadline): Promise<Lease> {
     let late = false
-    const acquire = async (): Promise<PoolClient> => {
+    // No more than a pool can hold: a server that closes each connection at once must not keep us busy for ever.
+    const acquire = async (stale: number): Promise<PoolClient> => {
       const acquired = await node[purpose].acquire()
       const { readableEnded } = (acquired as unknown as NodeClient).connection.stream
-      if (readableEnded || late) acquired.release(readableEnded)
-      return readableEnded && !late ? acquire() : acquired
+      const again = readableEnded && !late && stale > 0
+      if (again || late) acquired.release(readableEnded)
+      return again ? acquire(stale - 1) : acquired
     }
-    return new Lease(node, await deadline.race(acquire(), () => (late = true)))
+    const taken = acquire(node.config.pool)
+    return new Lease(node, await deadline.race(taken, () => (late = true)))
   }
 
   /** Hands the connection out to statements of the borrower's own, each of which `watch` is told of. */

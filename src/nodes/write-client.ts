@@ -33,6 +33,8 @@ const PLAIN: ReadonlySet<string> = new Set([
 /** The part of `pg`'s client that its types leave out. */
 interface Queue {
   readonly readyForQuery: boolean
+  /** False when the connection is lost: nothing is sent any more. */
+  readonly _queryable: boolean
   readonly _queryQueue: readonly unknown[]
 }
 
@@ -146,8 +148,8 @@ export class WriteClient extends NodeClient {
 
   /** The server has answered everything, and what is known of the transaction is how it is now. */
   get #isReady(): boolean {
-    const { readyForQuery, _queryQueue: queue } = this as unknown as Queue
-    return readyForQuery && queue.length === 0
+    const { readyForQuery, _queryable: usable, _queryQueue: queue } = this as unknown as Queue
+    return readyForQuery && usable && queue.length === 0
   }
 
   /**
