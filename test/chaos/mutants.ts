@@ -129,12 +129,17 @@ export const MUTANTS: readonly Mutant[] = [
     faults: ['promotion: the old primary comes back'],
   },
   {
-    name: 'compares positions without their timelines',
+    name: 'drops the timelines of positions',
     changes: [
       {
-        file: 'src/nodes/position.ts',
-        find: 'if (one === undefined || other.timeline > one.timeline) return other\n  return other.timeline === one.timeline && other.lsn > one.lsn ? other : one\n',
-        replace: 'return one === undefined || other.lsn > one.lsn ? other : one\n',
+        file: 'src/nodes/probe.ts',
+        find: 'timeline: Number.parseInt(file.slice(0, 8), 16),\n',
+        replace: 'timeline: file === undefined ? 0 : 1,\n',
+      },
+      {
+        file: 'src/nodes/probe.ts',
+        find: 'return rows[0]?.timeline ?? undefined\n',
+        replace: 'return rows[0] === undefined ? undefined : 1\n',
       },
       {
         file: 'src/cluster/catch-up.ts',
@@ -144,15 +149,10 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: 'src/cluster/follower.ts',
         find: 'return this.#replayed >= lsn && this.#timeline === timeline\n',
-        replace: 'return this.#replayed >= lsn && timeline >= 0\n',
-      },
-      {
-        file: 'src/cluster/follower.ts',
-        find: 'if (found !== this.#timeline) this.#replayed = 0n\n',
-        replace: '',
+        replace: 'return this.#replayed >= lsn && timeline > 0\n',
       },
     ],
     caughtBy: ['read-your-writes', 'process-read-your-writes', 'non-monotonic-read'],
-    faults: ['promotion: of a replica that is behind', 'promotion: the old primary was frozen'],
+    faults: ['promotion: of a replica that is behind'],
   },
 ]

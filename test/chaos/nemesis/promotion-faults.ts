@@ -65,6 +65,10 @@ export const PROMOTION_FAULTS: readonly FaultKind[] = [
   promotion('of a replica that is behind', async (stage) => {
     const next = stage.nodeIn('first replica')
     await stage.servers.freeze(next)
+    // Far ahead: else the new history has soon come to the same numbers.
+    await stage.withClient(stage.primary, (client) =>
+      client.query(`SELECT pg_logical_emit_message(true, 'chaos', repeat('x', 8000000))`),
+    )
     await sleep(BEHIND_MS)
     await stage.servers.kill(stage.primary)
     await stage.servers.thaw(next)
