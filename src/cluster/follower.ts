@@ -96,7 +96,7 @@ export class Follower {
    */
   async ask(timeline: number | undefined): Promise<Lsn | undefined> {
     const lsn = await this.#line.ask(async (client) => {
-      if (client !== this.#client) this.reset()
+      if (this.#client !== undefined && client !== this.#client) this.reset()
       this.#client = client
       const now = performance.now()
       if ((this.#timeline ?? -1) !== timeline && now - this.#timelineAt > TIMELINE_RECHECK_MS) {

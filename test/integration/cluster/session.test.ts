@@ -127,7 +127,7 @@ test('beyond the budget the process degrades and says so, an explicit session fa
 })
 
 test('after a write all replicas serve again, also one that was late', async () => {
-  const cluster = open()
+  const cluster = open({ waitTimeoutMs: 60_000 })
   await servers.pauseReplay('replica1')
   await insert(cluster, 1)
   expect(await answered(cluster)).toBe('replica2')
