@@ -1,12 +1,6 @@
-import type {
-  Attributes,
-  BatchObservableResult,
-  Counter,
-  Histogram,
-  Meter,
-} from '@opentelemetry/api'
 import type { ConnectionCounts } from '../nodes/connections.ts'
 import type { Node } from '../nodes/node.ts'
+import type { Attributes, BatchResult, Counter, Histogram, Meter } from './telemetry-api.ts'
 
 /** The part of a cluster that telemetry looks at. */
 export interface TelemetrySource {
@@ -74,7 +68,7 @@ const observeNodes = (meter: Meter, source: TelemetrySource): (() => void) => {
     description: '1 for a node that takes statements, 0 for one in quarantine.',
   })
   const instruments = [count, max, pending, lag, available]
-  const read = (result: BatchObservableResult): void => {
+  const read = (result: BatchResult): void => {
     const now = performance.now()
     for (const node of source.nodes) {
       const attributes = { 'segregato.node': node.name, 'segregato.role': node.role }

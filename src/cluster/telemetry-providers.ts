@@ -1,4 +1,4 @@
-import type { Meter, MeterProvider, Tracer, TracerProvider } from '@opentelemetry/api'
+import type { Meter, MeterProvider, Tracer, TracerProvider } from './telemetry-api.ts'
 
 /**
  * Where OpenTelemetry's API keeps what an application has registered, so that all copies of it in a

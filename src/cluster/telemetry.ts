@@ -1,7 +1,7 @@
-import type { Attributes, Span, SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { describeFailure, sqlStateOf } from '../routing/failures.ts'
 import { firstWord } from '../sql/scan.ts'
 import type { Routing } from './statement.ts'
+import type { Attributes, Span } from './telemetry-api.ts'
 import { Metrics } from './telemetry-metrics.ts'
 import type { TelemetrySource } from './telemetry-metrics.ts'
 import { Providers } from './telemetry-providers.ts'
@@ -13,15 +13,15 @@ export interface ObservedStatement {
   readonly table?: string | undefined
 }
 
-/** The API's enumerations by value: importing them would import the API. */
-const INTERNAL = 0 satisfies SpanKind.INTERNAL
-const CLIENT = 2 satisfies SpanKind.CLIENT
-const ERROR = 2 satisfies SpanStatusCode.ERROR
+/** `SpanKind` and `SpanStatusCode` of the API by value: importing them would import it. */
+const INTERNAL = 0
+const CLIENT = 2
+const ERROR = 2
 
 /** How a span begins. */
 interface SpanPlan {
   readonly name: string
-  readonly kind: SpanKind
+  readonly kind: number
   readonly attributes: Attributes
   /** Attributes of the span that measurements do not have. */
   readonly text?: Attributes | undefined
