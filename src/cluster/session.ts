@@ -84,7 +84,9 @@ const resume = async (
     refuse(core, 'invalid')
     return
   }
-  const { consistency, config } = core
+  const { consistency, config, failover } = core
+  // Another process has seen a promotion that this one has not: the primary is not who it was.
+  if (content.position.timeline > (failover.timeline ?? Infinity)) await failover.look()
   const judge = (present: Position | undefined): TokenProblem | undefined =>
     tokenProblem(content, { nowMs: Date.now(), maxAgeMs: config.settings.tokenMaxAgeMs, present })
   // What the primary has told last is enough for what it has reached by then.

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
+import { connect } from '../../../src/cluster/connect.ts'
 import { Core } from '../../../src/cluster/core.ts'
 import { ReaderPool } from '../../../src/cluster/reader-pool.ts'
 import { currentToken, runSession } from '../../../src/cluster/session.ts'
@@ -210,4 +211,28 @@ test('where the history may not be read, the primary shows what there is', async
   const read = await parts.session(parts.read, token)
   expect(read).toMatchObject({ ids: [1], node: 'replica1', reason: 'not-caught-up' })
   expect(parts.core.counts).toMatchObject({ lostHistories: 0, refusedTokens: 0 })
+})
+
+test('a token of a promotion that this process has not noticed is not read back from the old primary', async () => {
+  await using servers = await startCluster({ replicas: 2 })
+  const tokenKeys = [{ id: 'k1', secret: 'a secret of the tests' }]
+  await using one = connect({ config: servers.config, tokenKeys })
+  await using two = connect({ config: servers.config, tokenKeys })
+  const insert = (id: number, timeoutMs: number) =>
+    one.transaction(() => one.writer.query('INSERT INTO posts VALUES ($1)', [id]), { timeoutMs })
+  await one.writer.query('CREATE TABLE posts (id int PRIMARY KEY)')
+  await insert(1, 10_000)
+  await two.reader.query('SELECT 1')
+  await servers.freeze('master')
+  await servers.promote('replica1')
+  const token = await one.session(async () => {
+    // The first attempt finds that the primary has gone.
+    await insert(2, 3_000).catch(() => insert(2, 20_000))
+    return one.token()
+  })
+  await servers.thaw('master')
+  const { rows } = await two.session(() => two.reader.query('SELECT id FROM posts ORDER BY id'), {
+    token,
+  })
+  expect(rows.map(({ id }) => id)).toContain(2)
 })
