@@ -1,5 +1,10 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Client } from 'pg'
 import type { TestCluster } from 'segregato/testing'
+
+/** What the servers have to log for that: the application's name before each statement. */
+export const WITNESS_SETTINGS = { log_statement: 'all', log_line_prefix: '%a ' }
 
 /** A server that has received a statement of the application, in its own words. */
 export interface Witness {
@@ -15,22 +20,11 @@ export interface Witnesses extends AsyncDisposable {
   ask(): Promise<readonly Witness[]>
 }
 
-/** Each session of the application shows its last statement, and when that began by the server's clock. */
 const QUESTION = `
-  SELECT inet_server_port() AS port, pg_is_in_recovery() AS "isReplica",
-    clock_timestamp()::text AS now,
-    EXISTS (
-      SELECT FROM pg_stat_activity
-      WHERE pid <> pg_backend_pid() AND application_name = 'segregato'
-        AND query ~ '\\mposts\\M' AND query_start > $1::timestamptz
-    ) AS "hasAnswered"`
+  SELECT inet_server_port() AS port, pg_is_in_recovery() AS "isReplica"`
 
-interface Answer {
-  readonly port: number
-  readonly isReplica: boolean
-  readonly now: string
-  readonly hasAnswered: boolean
-}
+/** How the log of a server tells that a session of the application has begun a statement. */
+const STATEMENT = /^segregato LOG: {2}(?:statement|execute [^:]*): .*\bposts\b/m
 
 /** Opens one connection to each server, past the library: what they tell does not come from it. */
 export const openWitnesses = async (servers: TestCluster): Promise<Witnesses> => {
@@ -40,17 +34,20 @@ export const openWitnesses = async (servers: TestCluster): Promise<Witnesses> =>
       // The servers are stopped while nobody asks them any more.
       client.on('error', () => undefined)
       await client.connect()
-      return { name, client, since: '-infinity' }
+      const log = join(servers.directory, `${name}.log`)
+      return { name, client, log, read: (await readFile(log)).length }
     }),
   )
   return {
     ask: async () => {
       const found: Witness[] = []
       for (const witness of witnesses) {
-        const { rows } = await witness.client.query<Answer>(QUESTION, [witness.since])
-        const { port, isReplica, now, hasAnswered } = rows[0]!
-        witness.since = now
-        if (hasAnswered) found.push({ name: witness.name, port, isReplica })
+        const log = await readFile(witness.log)
+        const said = log.toString('utf8', witness.read)
+        witness.read = log.length
+        if (!STATEMENT.test(said)) continue
+        const { rows } = await witness.client.query<Omit<Witness, 'name'>>(QUESTION)
+        found.push({ name: witness.name, ...rows[0]! })
       }
       return found
     },

@@ -8,7 +8,7 @@ import { connect, SegregatoError } from 'segregato'
 import { startCluster } from 'segregato/testing'
 import { answeredBy } from './answered-by.ts'
 import { createApp } from './app.ts'
-import { openWitnesses } from './demo-witness.ts'
+import { openWitnesses, WITNESS_SETTINGS } from './demo-witness.ts'
 import type { Witnesses } from './demo-witness.ts'
 import { serve } from './serve.ts'
 import type { RunningServer } from './serve.ts'
@@ -30,6 +30,7 @@ const demo = async (interrupted: AbortSignal, ends: boolean): Promise<void> => {
   console.log(bold('Starting PostgreSQL: one primary, two replicas'))
   await using servers = await startCluster({
     replicas: REPLICAS,
+    settings: WITNESS_SETTINGS,
     onProgress: (message) => console.log(dim(`  ${message} …`)),
   })
   interrupted.throwIfAborted()
