@@ -54,8 +54,12 @@ export const watchStatements = async (database: string): Promise<StatementLog> =
   }
 }
 
-/** How the question begins that is asked about each new connection. */
-const ADMISSION = ': SELECT r.rec AS in_recovery'
+/**
+ * How questions of the library about the server begin that are asked on an application's connection:
+ * about each new one, and for the positions of writes.
+ */
+const QUESTION =
+  /: SELECT (?:r\.rec AS in_recovery|CASE current_setting\('synchronous_commit'\)|current_setting\('synchronous_commit'\) <>)/
 
 /** The log from a position up to a statement that is sent now. */
 const readThroughMark = async (
@@ -114,7 +118,7 @@ export const statementsIn = (
     } = LINE.exec(entry)?.groups ?? {}
     if (where !== database || application === HELPER_NAME) continue
     // Questions of the library about the server itself, such as its position.
-    if (application?.endsWith(CONTROL_SUFFIX) || message.includes(ADMISSION)) continue
+    if (application?.endsWith(CONTROL_SUFFIX) || QUESTION.test(message)) continue
     const said = message.replaceAll('\n\t', '\n').trimEnd()
     const common = { server, applicationName: application, user, pid: Number(pid) }
     const received = level === 'LOG' ? RECEIVED.exec(said)?.groups?.['text'] : undefined
