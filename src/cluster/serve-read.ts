@@ -76,6 +76,10 @@ export const serveRead = <T>(
       const { node, routing } = plan
       report.routed(routing, plan.shadow?.name)
       const progress: Progress = { sent: false }
+      // Retries earn no further retries.
+      if (failures.tried.size === 0) {
+        core.retries.began(core.responsivenessOf(node).inFlight + 1, performance.now())
+      }
       try {
         const result = await attempt(core, node, { routing, deadline, options, run, progress })
         node.succeeded()
@@ -123,7 +127,6 @@ const attempt = <T>(
       lease?.abandon()
       reject(error)
     })
-    core.retries.began(responsiveness.inFlight, performance.now())
     const work = async (): Promise<T> => {
       const taken = await Lease.take(node, 'read', deadline)
       if (givenUp) {
