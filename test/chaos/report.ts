@@ -111,7 +111,7 @@ const findingLines = (findings: readonly Finding[], history: History): readonly 
 
 const describe = (operation: Operation, history: History): string => {
   const { id, session, how, promised, invoked, returned, outcome, error, node, reason } = operation
-  const start = Math.min(...history.operations.map((each) => each.invoked))
+  const start = history.operations.reduce((first, each) => Math.min(first, each.invoked), Infinity)
   const at = (time: number | undefined): string =>
     time === undefined ? '…' : ((time - start) / 1_000).toFixed(3)
   const during = history.faults

@@ -6,6 +6,9 @@ import type { Finding } from './finding.ts'
 /** An explicit session that nobody can serve in time fails with a type of its own: a right answer. */
 const RIGHT_ANSWERS: ReadonlySet<string> = new Set(['SEGREGATO_STALE_REPLICAS'])
 
+/** SQLSTATE of a read that the standby has cancelled to go on replaying. */
+const RECOVERY_CONFLICT = '40001'
+
 /** For this time after a fault its consequences are still its own. */
 const AFTERMATH_MS = 1_000
 
@@ -29,6 +32,8 @@ export function* checkSurvival({ history }: Facts): Generator<Finding> {
         yield finding('never-returned', `a call of ${operation.process} never returned`, id)
       continue
     }
+    // Replay takes the replica's snapshot away, fault or not, and the function around it is the caller's to repeat.
+    if (operation.bound && error === RECOVERY_CONFLICT) continue
     if (invoked > calmAt && RIGHT_ANSWERS.has(error)) {
       unserved.push(id)
       continue
