@@ -48,6 +48,8 @@ export class WritePositions {
   #linger: NodeJS.Timeout | undefined
   #facts: WriteFacts | undefined
   #factsAt = -Infinity
+  /** How often the primary has become another one: answers to questions of before belong to the old one. */
+  #generation = 0
   #factsFrom: ClientBase | undefined
   #timeline: number | undefined
   /** The last answer. */
@@ -73,6 +75,7 @@ export class WritePositions {
 
   /** The primary is another one: it may have another timeline. */
   reset(): void {
+    this.#generation++
     this.#facts = this.#latest = this.#timeline = undefined
   }
 
@@ -155,7 +158,8 @@ export class WritePositions {
 
   async #askNext(): Promise<void> {
     let question: Question | undefined
-    const position = await this.#primaryLine().ask(async (client) => {
+    const generation = this.#generation
+    let position = await this.#primaryLine().ask(async (client) => {
       const facts = await this.#factsOf(client)
       if (question === undefined) {
         // From here on it is too late to join: the next write starts a new question.
@@ -169,6 +173,7 @@ export class WritePositions {
       question = this.#next
       this.#next = undefined
     }
+    if (generation !== this.#generation) position = undefined
     if (position === undefined) this.#facts = undefined
     else {
       this.#latest = position

@@ -290,7 +290,10 @@ test('levels: strong is the primary, eventual asks nothing', async () => {
   await insert(cluster, 1)
   const strong = await cluster.reader[EXECUTE]({ text: WHO }, { consistency: 'strong' })
   expect(strong.routing).toMatchObject({ role: 'primary', reason: 'strong' })
-  for (const name of ['replica1', 'replica2']) await servers.pauseReplay(name)
+  for (const name of ['replica1', 'replica2']) {
+    await expect.poll(() => cluster.using(name, () => ids(cluster))).toEqual([1])
+    await servers.pauseReplay(name)
+  }
   await insert(cluster, 2)
   const eventual = await cluster.reader[EXECUTE](
     { text: 'SELECT count(*)::int AS posts FROM posts' },
