@@ -139,11 +139,34 @@ const withHangingCommits = async (
     .poll(() => bed.on('master', 'SHOW synchronous_standby_names'))
     .toEqual([{ synchronous_standby_names: 'nobody' }])
   try {
+    await commitsHang()
     await run(cluster, events)
   } finally {
     await bed.on('master', 'ALTER SYSTEM RESET synchronous_standby_names')
     await bed.on('master', 'SELECT pg_reload_conf()')
   }
+}
+
+/** A session knows the setting before the checkpointer has told all that commits wait: tries until one does. */
+const commitsHang = async (): Promise<void> => {
+  const client = await bed.client('master')
+  const [own] = (await client.query('SELECT pg_backend_pid() AS pid')).rows
+  const waits = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND pid = ${own.pid}`
+  await expect
+    .poll(
+      async () => {
+        const ended = new AbortController()
+        const commit = client
+          .query("SELECT pg_logical_emit_message(true, 'test', '')")
+          .finally(() => ended.abort())
+        let waited = false
+        while (!ended.signal.aborted && !waited) waited = (await bed.on('master', waits)).length > 0
+        await commit
+        return waited
+      },
+      { timeout: 15_000 },
+    )
+    .toBe(true)
 }
 
 /** Waits for the process that waits for a standby. */
