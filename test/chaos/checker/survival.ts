@@ -32,8 +32,9 @@ export function* checkSurvival({ history }: Facts): Generator<Finding> {
         yield finding('never-returned', `a call of ${operation.process} never returned`, id)
       continue
     }
+    const writes = operation.steps.some(({ type }) => type === 'append')
     // Replay takes the replica's snapshot away, fault or not, and the function around it is the caller's to repeat.
-    if (operation.bound && error === RECOVERY_CONFLICT) continue
+    if (operation.bound && !writes && error === RECOVERY_CONFLICT) continue
     if (invoked > calmAt && RIGHT_ANSWERS.has(error)) {
       unserved.push(id)
       continue
@@ -44,7 +45,6 @@ export function* checkSurvival({ history }: Facts): Generator<Finding> {
     }
     if (RIGHT_ANSWERS.has(error)) continue
     const around = faultsAround(history.faults, operation)
-    const writes = operation.steps.some(({ type }) => type === 'append')
     if (mayFail(operation, writes, around, nodes)) continue
     const why = around.map(({ kind, affects }) => `${kind} of ${affects.join(', ') || 'nobody'}`)
     yield finding(
