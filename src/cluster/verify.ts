@@ -10,7 +10,7 @@ import type { Core } from './core.ts'
 export interface VerifiedNode extends ServerIdentity {
   /** The node's key in the configuration, such as `replica1`. */
   readonly node: string
-  /** What the node is, whatever the configuration says: it may have been written before a failover. */
+  /** What the configuration says the node is. */
   readonly role: 'primary' | 'replica'
 }
 
@@ -22,8 +22,6 @@ export interface VerifiedNode extends ServerIdentity {
 export const verifyCluster = async (core: Core): Promise<VerifiedNode[]> => {
   core.assertOpen()
   await core.use()
-  // Which node is the primary may have changed since the configuration was written.
-  await core.failover.look()
   const problems: NodeProblem[] = []
   const verified: VerifiedNode[] = []
   let cause: unknown
@@ -34,7 +32,7 @@ export const verifyCluster = async (core: Core): Promise<VerifiedNode[]> => {
     if (answer.status === 'rejected') {
       cause ??= answer.reason
       problems.push({ node: node.name, problem: describe(answer.reason) })
-    } else verified.push({ node: node.name, role: node.role, ...answer.value })
+    } else verified.push({ node: node.name, role: node.config.role, ...answer.value })
   })
   const primary = verified.find(({ role }) => role === 'primary')
   for (const node of verified) {
@@ -67,16 +65,16 @@ const problemOf = (
 ): string | undefined => {
   if (node.role === 'primary') {
     if (node.inRecovery)
-      return 'is taken for the primary, but the server is in recovery, and no other accepts writes'
+      return 'is configured as the master, but the server is in recovery: it is a replica'
     return node.readOnly
-      ? 'is the primary, but its sessions are read-only (default_transaction_read_only)'
+      ? 'is the master, but its sessions are read-only (default_transaction_read_only)'
       : undefined
   }
   const wrong = wrongServer(node, primary, allowSameServer)
   if (wrong === undefined) return undefined
   return wrong === 'not-in-recovery'
-    ? 'is taken for a replica, but the server is not in recovery: it would accept writes'
-    : `belongs to another cluster than the primary: its system identifier is ${node.systemIdentifier}, not ${primary?.systemIdentifier}`
+    ? 'is configured as a replica, but the server is not in recovery: it would accept writes'
+    : `belongs to another cluster than the master: its system identifier is ${node.systemIdentifier}, not ${primary?.systemIdentifier}`
 }
 
 const describe = (error: unknown): string => {

@@ -109,24 +109,10 @@ test('verify names the server that is not what it should be', async () => {
   ])
   const { master, replica1, replica2 } = servers.config
   const swapped = connect({ config: { master: replica1!, replica1: master, replica2: replica2! } })
-  // A failover since the file was written is no mistake.
-  expect(await swapped.verify()).toMatchObject([
-    { node: 'master', role: 'replica', inRecovery: true },
-    { node: 'replica1', role: 'primary', inRecovery: false },
-    { node: 'replica2', role: 'replica', inRecovery: true },
-  ])
+  const error = (await swapped.verify().catch((e: unknown) => e)) as ClusterVerificationError
   await swapped.close()
-  const headless = connect({ config: { master: replica1!, replica1: replica2! } })
-  const error = (await headless.verify().catch((e: unknown) => e)) as ClusterVerificationError
-  await headless.close()
   expect(error).toBeInstanceOf(ClusterVerificationError)
-  expect(error.problems).toEqual([
-    {
-      node: 'master',
-      problem:
-        'is taken for the primary, but the server is in recovery, and no other accepts writes',
-    },
-  ])
+  expect(error.problems.map(({ node }) => node)).toEqual(['master', 'replica1'])
 
   const foreign = await startCluster({ replicas: 1 })
   const mixed = connect({ config: { master, replica1: foreign.config['replica1']! } })
