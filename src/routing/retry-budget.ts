@@ -6,6 +6,12 @@ export interface RetryLimits {
   readonly perSecond: number
 }
 
+/**
+ * Within such a time reads or seconds pay, whichever are worth more, never now these and now those: else
+ * a slow trickle of reads could be retried beyond both.
+ */
+const ACCOUNT_MS = 10_000
+
 /** For how long the largest number of reads in flight on one node is remembered. */
 const BURST_WINDOW_MS = 10_000
 
@@ -16,10 +22,10 @@ const BURST_WINDOW_MS = 10_000
  */
 export class RetryBudget {
   readonly #limits: RetryLimits
-  /** Retries that reads and time have not yet paid for. */
+  /** Retries of this account, and the reads since it was opened, which pay for them as time does. */
   #spent = 0
   #reads = 0
-  #paidAt: number | undefined
+  #openedAt: number | undefined
   /** The most reads in flight on one node, in this window and in the one before. */
   #burst = 0
   #lastBurst = 0
@@ -42,19 +48,21 @@ export class RetryBudget {
 
   /** Takes one retry; false when the budget is spent. */
   take(now: number): boolean {
-    this.#pay(now)
     const limit = Math.max(this.#limits.perSecond, this.#burst, this.#lastBurst)
-    if (this.#spent + 1 > limit) return false
+    if (this.#owed(now) + 1 > limit) return false
     this.#spent += 1
     return true
   }
 
-  #pay(now: number): void {
+  /** What is not paid for yet. Nothing is saved up: an account that is paid is closed. */
+  #owed(now: number): number {
     const { share, perSecond } = this.#limits
-    const seconds = (now - (this.#paidAt ?? now)) / 1_000
-    // One of the two, never both: else a slow trickle of reads could be retried in full.
-    this.#spent = Math.max(0, this.#spent - Math.max(share * this.#reads, perSecond * seconds))
+    const elapsedMs = now - (this.#openedAt ??= now)
+    const paid = Math.max(share * this.#reads, (perSecond * elapsedMs) / 1_000)
+    if (paid < this.#spent && elapsedMs <= ACCOUNT_MS) return this.#spent - paid
+    this.#spent = Math.max(0, this.#spent - paid)
     this.#reads = 0
-    this.#paidAt = now
+    this.#openedAt = now
+    return this.#spent
   }
 }
