@@ -40,6 +40,7 @@ export class ConsistencyKeeper {
   readonly #members: Members
   readonly #config: { readonly settings: ClusterSettings }
   readonly #explicit: () => Session<Node> | undefined
+  readonly #onSilent: (node: Node, withoutMs: number) => void
   readonly #lines = new Map<Node, QuestionLine>()
   readonly #writes: WritePositions
   readonly #catchUp: CatchUp
@@ -48,17 +49,21 @@ export class ConsistencyKeeper {
 
   /**
    * @param explicit - the caller's session, when one was opened
-   * @param announce - told when a session's history is lost
+   * @param told - of a session whose history is lost, and of a node that does not answer
    */
   constructor(
     members: Members,
     config: { readonly settings: ClusterSettings },
     explicit: () => Session<Node> | undefined,
-    announce: (event: HistoryEvent) => void,
+    told: {
+      readonly lost: (event: HistoryEvent) => void
+      readonly silent: (node: Node, withoutMs: number) => void
+    },
   ) {
     this.#members = members
     this.#config = config
     this.#explicit = explicit
+    this.#onSilent = told.silent
     this.#catchUp = new CatchUp((node) => this.#lineOf(node))
     this.#writes = new WritePositions(
       () => this.#lineOf(members.primary),
@@ -68,7 +73,7 @@ export class ConsistencyKeeper {
       this.#writes,
       () => this.#lineOf(members.primary),
       config,
-      announce,
+      told.lost,
     )
   }
 
@@ -332,7 +337,10 @@ export class ConsistencyKeeper {
 
   #lineOf(node: Node): QuestionLine {
     let line = this.#lines.get(node)
-    if (line === undefined) this.#lines.set(node, (line = new QuestionLine(node)))
+    if (line === undefined) {
+      line = new QuestionLine(node, (withoutMs) => this.#onSilent(node, withoutMs))
+      this.#lines.set(node, line)
+    }
     return line
   }
 }

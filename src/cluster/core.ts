@@ -1,7 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import type { ClusterConfig, ClusterSettings, NodeConfig } from '../config/types.ts'
-import { ClusterClosedError, ConfigError, UnknownNodeError } from '../errors.ts'
+import {
+  ClusterClosedError,
+  ConfigError,
+  NodeUnresponsiveError,
+  UnknownNodeError,
+} from '../errors.ts'
 import { Node } from '../nodes/node.ts'
 import type { PoolOptions } from '../nodes/options.ts'
 import { createBalancer } from '../routing/balancers.ts'
@@ -17,7 +22,7 @@ import { publish } from './events.ts'
 import type { ClusterEvents, EventSource } from './events.ts'
 import { Failover } from './failover.ts'
 import { Freshness } from './freshness.ts'
-import { judge } from './judge.ts'
+import { doubt, judge } from './judge.ts'
 import type { Target } from './statement.ts'
 import { Telemetry } from './telemetry.ts'
 import { Topology } from './topology.ts'
@@ -62,15 +67,14 @@ export class Core {
       isOpen: () => this.state !== 'closed',
       announce: (event) => publish(this.events, 'primary', event),
     })
-    this.consistency = new ConsistencyKeeper(
-      this.topology,
-      this,
-      () => currentSession(this),
-      (event) => {
+    this.consistency = new ConsistencyKeeper(this.topology, this, () => currentSession(this), {
+      lost: (event) => {
         this.counts.lostHistories++
         publish(this.events, 'history', event)
       },
-    )
+      silent: (node, withoutMs) =>
+        doubt(this, node, new NodeUnresponsiveError(node.name, withoutMs)),
+    })
     this.fallback = new FallbackBudget(() =>
       Math.max(1, Math.floor(this.primary.config.pool * this.settings.fallbackShare)),
     )

@@ -30,10 +30,7 @@ export const judge = (
       node.failed(error, 'misconfigured')
       return
     case 'suspect':
-      failover.suspect(node, error)
-      void isAlive(node).then((alive) => {
-        if (!alive) node.failed(error)
-      })
+      doubt({ failover }, node, error)
       return
     case 'cool down':
       node.note('overloaded')
@@ -45,4 +42,12 @@ export const judge = (
     default:
       fault.follows.node satisfies never
   }
+}
+
+/** Something speaks against a node, and may have been a chance: it is asked. */
+export const doubt = ({ failover }: Surroundings, node: Node, error: Error): void => {
+  failover.suspect(node, error)
+  void isAlive(node).then((alive) => {
+    if (!alive) node.failed(error)
+  })
 }

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientBase } from 'pg'
+import { DeadlineExceededError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import { faultOf, sqlStateOf } from '../routing/failures.ts'
 import { Deadline } from './deadline.ts'
@@ -6,6 +8,9 @@ import { Lease } from './lease.ts'
 
 /** A server that does not answer a question in this time does not answer it. */
 const ANSWER_TIMEOUT_MS = 500
+
+/** How long anybody waits for a server that did not answer the last time. */
+const SILENT_PATIENCE_MS = 50
 
 /** How long the connection is kept from others, the monitor among them, while nobody asks. */
 const KEEP_MS = 20
@@ -22,18 +27,25 @@ const REFUSALS: ReadonlySet<string | undefined> = new Set(['42501', '42883', '0A
  */
 export class QuestionLine {
   readonly #node: Node
+  readonly #onSilent: (withoutMs: number) => void
   #lease: Lease | undefined
   #running: Promise<unknown> | undefined
   #askedAt = 0
   /** The question that runs was given up. */
   #abandoned = false
+  /** The last question got no answer at all. */
+  #isSilent = false
+  /** How often that has happened. */
+  #silences = 0
   #refusedUntil = -Infinity
   #keeps = true
   /** Gives a question up, and the connection back when it has not been used for a while. */
   #timer: NodeJS.Timeout | undefined
 
-  constructor(node: Node) {
+  /** @param onSilent - told when the server does not answer, with how long it was waited for */
+  constructor(node: Node, onSilent: (withoutMs: number) => void) {
     this.#node = node
+    this.#onSilent = onSilent
   }
 
   /** Whether the server has refused to answer, and need not be asked for the time being. */
@@ -41,16 +53,18 @@ export class QuestionLine {
     return this.#refusedUntil > 0 && performance.now() < this.#refusedUntil
   }
 
-  /** `undefined` when the server does not answer in time, with an error, or refuses to. */
+  /**
+   * `undefined` when the server does not answer in time, with an error, or refuses to. While it keeps
+   * silent one question at a time is enough to notice its return, and nobody waits long for that.
+   */
   async ask<T>(question: (client: ClientBase) => Promise<T>): Promise<T | undefined> {
-    while (this.#running !== undefined) await this.#running
-    const running = this.#run(question)
-    this.#running = running
-    try {
-      return await running
-    } finally {
-      this.#running = undefined
-    }
+    const turn = { isOver: false }
+    const answer = this.#inTurn(question, turn)
+    if (!this.#isSilent) return answer
+    const patience = sleep(SILENT_PATIENCE_MS, undefined, { ref: false })
+    const given = await Promise.race([answer, patience])
+    turn.isOver = true
+    return given
   }
 
   /** Keeps no connection from now on. */
@@ -58,6 +72,25 @@ export class QuestionLine {
     this.#keeps = false
     clearTimeout(this.#timer)
     if (this.#running === undefined) this.#giveBack()
+  }
+
+  async #inTurn<T>(
+    question: (client: ClientBase) => Promise<T>,
+    turn: { readonly isOver: boolean },
+  ): Promise<T | undefined> {
+    while (this.#running !== undefined) {
+      const before = this.#silences
+      await this.#running
+      // Who has waited with the one before has waited long enough.
+      if (turn.isOver || before !== this.#silences) return undefined
+    }
+    const running = this.#run(question)
+    this.#running = running
+    try {
+      return await running
+    } finally {
+      this.#running = undefined
+    }
   }
 
   async #run<T>(question: (client: ClientBase) => Promise<T>): Promise<T | undefined> {
@@ -69,12 +102,14 @@ export class QuestionLine {
       this.#watch()
       const answer = await question(lease.client)
       this.#refusedUntil = 0
+      this.#isSilent = false
       // Others need the connection too.
       if (this.#node.control.counts.waitingCount > 0) this.#giveBack()
       // Kept only: it does not keep the process alive.
       else lease.holdProcess(false)
       return answer
     } catch (error) {
+      if (this.#abandoned || error instanceof DeadlineExceededError) this.#fallSilent()
       if (REFUSALS.has(sqlStateOf(error))) this.#refusedUntil = performance.now() + REFUSED_MS
       this.#giveBack(error)
       // A connection that was kept may have been closed long ago.
@@ -84,6 +119,12 @@ export class QuestionLine {
     } finally {
       if (!this.#keeps) this.#giveBack()
     }
+  }
+
+  #fallSilent(): void {
+    this.#isSilent = true
+    this.#silences++
+    this.#onSilent(ANSWER_TIMEOUT_MS)
   }
 
   #take(): Promise<Lease> {

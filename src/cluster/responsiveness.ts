@@ -61,8 +61,10 @@ export class Responsiveness {
     const node = this.#node
     const now = performance.now()
     const silent = [...node.read.silent(), ...node.write.silent()]
-    const waiting = [...this.#attempts].filter(({ startedAt }) => now - startedAt >= askAfterMs)
-    if (silent.length + waiting.length === 0 || (await isAlive(node))) this.#muteSince = undefined
+    const waiting = [...this.#attempts]
+    const someWaitLong = waiting.some(({ startedAt }) => now - startedAt >= askAfterMs)
+    const asks = silent.length > 0 || someWaitLong
+    if (!asks || (await isAlive(node))) this.#muteSince = undefined
     else {
       this.#muteSince ??= now
       const error = new NodeUnresponsiveError(
@@ -70,6 +72,7 @@ export class Responsiveness {
         performance.now() - Math.min(this.#muteSince, waiting[0]?.startedAt ?? Infinity),
       )
       this.#onMute(error)
+      // Also those that had just begun: they have waited as long as the question has.
       for (const attempt of waiting) if (this.#attempts.delete(attempt)) attempt.giveUp(error)
       if (performance.now() - this.#muteSince >= giveUpAfterMs) {
         for (const client of silent) client.connection.stream.destroy(error)

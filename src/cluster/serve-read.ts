@@ -86,7 +86,10 @@ export const serveRead = <T>(
         if (plan.session !== undefined) plan.session.lastRead = node
         return result
       } catch (error) {
-        await learn(core, node, failures, { error, sent: progress.sent, report })
+        await deadline.race(
+          learn(core, node, failures, { error, sent: progress.sent, report }),
+          () => {},
+        )
       } finally {
         plan.done()
       }
