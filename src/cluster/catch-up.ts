@@ -63,10 +63,14 @@ export class CatchUp {
     }
   }
 
-  /** How many bytes a replica still has to replay; `undefined` when it is not known to be on the way. */
-  missing(node: Node, { timeline, lsn }: Position): number | undefined {
-    const follower = this.#followers.of(node)
-    return follower.timeline === timeline ? Number(lsn - follower.replayed) : undefined
+  /** How much each replica that is known to be on the position's timeline still has to replay. */
+  missingBytes(nodes: readonly Node[], { timeline, lsn }: Position): Record<string, number> {
+    return Object.fromEntries(
+      nodes.flatMap((node) => {
+        const follower = this.#followers.of(node)
+        return follower.timeline === timeline ? [[node.name, Number(lsn - follower.replayed)]] : []
+      }),
+    )
   }
 
   /** How far a replica has come by now; `undefined` when it does not say. */

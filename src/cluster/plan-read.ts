@@ -2,7 +2,7 @@ import { StaleReplicasError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import type { Choice } from '../routing/router.ts'
 import type { Session } from '../routing/session.ts'
-import type { Demand } from './consistency.ts'
+import type { Demand } from './demand.ts'
 import { currentTarget } from './context.ts'
 import type { Core } from './core.ts'
 import type { Deadline } from './deadline.ts'
@@ -47,9 +47,9 @@ export const planRead = (
       : (only ?? core.candidates).filter(
           (node) => node !== primary && node.wrongServer === undefined && !tried.has(node),
         )
-  const session = core.consistency.explicit()
+  const session = core.consistency.sessions.explicit
   const maxLagMs = options.maxLagMs ?? session?.wishes.maxLagMs ?? core.config.settings.maxLagMs
-  const level = core.consistency.levelOf(options.consistency, session)
+  const level = core.consistency.sessions.levelOf(options.consistency, session)
   const situation: Situation = { only, candidates, tried, maxLagMs }
   if (session?.prefersPrimary && level === 'session' && session.lost === undefined) {
     const plan = planFallback(core, situation, { session, waitedMs: 0 })
@@ -58,10 +58,10 @@ export const planRead = (
   if (maxLagMs !== undefined) {
     const ready = core.freshness
       .update(maxLagMs, candidates)
-      .then(() => core.consistency.demand(level, session, servingOf(candidates)))
+      .then(() => core.consistency.demands.of(level, session, servingOf(candidates)))
     return deadline.race(ready, NOTHING).then((demand) => choosePlan(core, situation, demand))
   }
-  const demand = core.consistency.demand(level, session, servingOf(candidates))
+  const demand = core.consistency.demands.of(level, session, servingOf(candidates))
   return demand instanceof Promise
     ? deadline.race(demand, NOTHING).then((known) => choosePlan(core, situation, known))
     : choosePlan(core, situation, demand)
@@ -103,7 +103,7 @@ const choosePlan = (core: Core, situation: Situation, demand: Demand): Plan | un
   const fresh: Predicate =
     maxLagMs === undefined ? undefined : (node) => core.freshness.isWithin(node, maxLagMs)
   const sees: Predicate =
-    position === undefined ? undefined : (node) => core.consistency.sees(node, position)
+    position === undefined ? undefined : (node) => core.consistency.catchUp.has(node, position)
   const accepts =
     fresh && sees ? (node: Node): boolean => fresh(node) && sees(node) : (fresh ?? sees)
   const choice = choose(accepts, sees !== undefined)
@@ -153,7 +153,7 @@ const planStale = (
     throw new StaleReplicasError(
       candidates.map(({ name }) => name),
       demand.waitedMs,
-      demand.position && core.consistency.missingBytes(candidates, demand.position),
+      demand.position && core.consistency.catchUp.missingBytes(candidates, demand.position),
     )
   }
   const now = performance.now()
@@ -162,7 +162,7 @@ const planStale = (
       !node.isQuarantined(now) &&
       (maxLagMs === undefined || core.freshness.isWithin(node, maxLagMs)),
   )
-  const node = core.consistency.freshest(fit) ?? behind
+  const node = core.consistency.catchUp.freshest(fit) ?? behind
   if (node === undefined) return undefined
   core.counts.staleReads++
   publish(core.events, 'stale', { node: node.name, waitedMs: demand.waitedMs })

@@ -38,6 +38,8 @@ export interface ReadOptions extends CallOptions, ObservedStatement {
 interface Failures {
   readonly tried: Set<Node>
   readonly problems: NodeProblem[]
+  /** Nodes that were not what they were taken for, and what that was. */
+  readonly mistaken: Map<Node, Node['role']>
   conflicts: number
   last: unknown
   fault: Fault | undefined
@@ -62,6 +64,7 @@ export const serveRead = <T>(
     const failures: Failures = {
       tried: new Set(),
       problems: [],
+      mistaken: new Map(),
       conflicts: 0,
       last: undefined,
       fault: undefined,
@@ -72,7 +75,10 @@ export const serveRead = <T>(
       if (core.state === 'closed') throw new ClusterClosedError()
       const planned = planRead(core, options, deadline, failures.tried)
       const plan = planned instanceof Promise ? await planned : planned
-      if (plan === undefined) throw exhausted(failures)
+      if (plan === undefined) {
+        if (await deadline.race(reconsider(core, failures), () => {})) continue
+        throw exhausted(failures)
+      }
       const { node, routing } = plan
       report.routed(routing, plan.shadow?.name)
       const progress: Progress = { sent: false }
@@ -172,16 +178,30 @@ const learn = async (
   failures.last = error
   failures.fault = fault
   tried.add(node)
+  if (fault.name === 'another server') failures.mistaken.set(node, node.role)
   if (fault.follows.read === 'replica') tried.add(core.primary)
   if (fault.name === 'recovery conflict') failures.conflicts++
   // Another standby would refuse it for the same reason; a second conflict is likely to be followed by a third.
   if (fault.follows.read === 'primary' || failures.conflicts > 1) {
     for (const replica of core.replicas) tried.add(replica)
   }
-  await core.consistency.lost(node)
+  await core.consistency.sight.lost(node)
   const problem = describeFailure(error as Error)
   report.failed(node.name, problem)
   problems.push({ node: node.name, problem })
+}
+
+/**
+ * When nothing is left: whether a node that was not what it was taken for is what it should be by now.
+ * A process that starts after a failover takes the nodes for what its configuration says.
+ */
+const reconsider = async (core: Core, { tried, mistaken }: Failures): Promise<boolean> => {
+  if (mistaken.size === 0) return false
+  await core.failover.look()
+  const known = [...mistaken].filter(([node, role]) => node.role !== role)
+  mistaken.clear()
+  for (const [node] of known) tried.delete(node)
+  return known.length > 0
 }
 
 /** When nothing is left: a mistake in the configuration is called by its name. */

@@ -60,7 +60,7 @@ export const runSession = async <T>(
       return session.lastRead !== undefined
     },
     movedToken: async () => {
-      const position = await core.consistency.positionOf(session)
+      const position = await core.consistency.sight.positionOf(session)
       const hasMoved = position?.lsn !== start?.lsn || position?.timeline !== start?.timeline
       return hasMoved ? signPosition(position, keys) : undefined
     },
@@ -111,7 +111,10 @@ export const currentToken = async (
   keys: readonly TokenKey[],
 ): Promise<string | undefined> => {
   core.assertOpen()
-  return signPosition(await core.consistency.positionOf(core.consistency.session()), keys)
+  return signPosition(
+    await core.consistency.sight.positionOf(core.consistency.sessions.current),
+    keys,
+  )
 }
 
 const signPosition = (

@@ -114,7 +114,7 @@ const runAndCommit = async <T>(
     if (scope.hasEnded) throw new ScopeEndedError('transaction')
   } catch (error) {
     await rollback(lease, scope)
-    core.consistency.beginEnd()(lease.node)
+    core.consistency.sight.beginEnd()(lease.node)
     throw error
   }
   await commit(core, lease, scope, progress)
@@ -127,7 +127,7 @@ const commit = async (
   scope: Scope,
   progress: Progress,
 ): Promise<void> => {
-  const ended = core.consistency.beginEnd()
+  const ended = core.consistency.sight.beginEnd()
   try {
     const committing = scope.end('COMMIT')
     progress.commit = committing

@@ -89,7 +89,7 @@ export class NodeWatch {
   /** A node's connections are made anew: a server that was restarted may show less than it did. */
   reconnected(node: Node): void {
     this.#around.freshness.forget(node)
-    this.#around.consistency.forget(node)
+    this.#around.consistency.catchUp.forget(node)
   }
 
   #learn(node: Node, state: ServerState): void {

@@ -188,12 +188,18 @@ export class WritePositions {
 
   async #factsOf(client: ClientBase): Promise<WriteFacts> {
     const now = performance.now()
-    if (this.#facts === undefined || this.#areFactsOld(now) || client !== this.#factsFrom) {
-      this.#facts = await probeWriteFacts(client)
+    if (this.#facts !== undefined && !this.#areFactsOld(now) && client === this.#factsFrom) {
+      return this.#facts
+    }
+    const generation = this.#generation
+    const facts = await probeWriteFacts(client)
+    // Of the old primary they would put positions of the new one on the wrong timeline.
+    if (generation === this.#generation) {
+      this.#facts = facts
       this.#factsAt = now
       this.#factsFrom = client
     }
-    return this.#facts
+    return facts
   }
 
   #areFactsOld(now: number): boolean {

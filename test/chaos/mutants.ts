@@ -47,7 +47,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'forgets what a session has read',
     changes: [
       {
-        file: 'src/cluster/consistency.ts',
+        file: 'src/cluster/sight.ts',
         find: 'const node = session.lastRead\n',
         replace: 'const node = undefined as Node | undefined\n',
       },

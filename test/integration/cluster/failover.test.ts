@@ -232,6 +232,22 @@ test('a file whose master is a replica by now: the first write finds the primary
   expect(read.rows[0].replica).toBe(true)
 })
 
+test('a file whose master is a replica by now, and whose last replica is dead: no first read fails', async () => {
+  const { servers, cluster } = await start()
+  await cluster.writer.query('INSERT INTO posts VALUES (1)')
+  await received(cluster, 1)
+  const { master, replica1, replica2 } = servers.config
+  await servers.kill('replica2')
+  for (let process = 0; process < 5; process++) {
+    const late = connect({
+      config: { master: replica1!, replica1: master, replica2: replica2! } as never,
+    })
+    opened.push(late)
+    const reads = Array.from({ length: 6 }, () => late.reader.query('SELECT id FROM posts'))
+    for (const read of reads) expect((await read).rows).toEqual([{ id: 1 }])
+  }
+})
+
 /** A cluster whose node of this name is reached through a proxy. */
 const through = async (servers: TestCluster, name: string) => {
   const proxy = await openFaultProxy(servers.config[name]!)
