@@ -104,7 +104,7 @@ export abstract class ClusterPool extends pg.Pool {
     const scope = currentScope(this.core)
     if (scope !== undefined) {
       // The scope decides where it runs; a name that does not exist is a mistake all the same.
-      if (options.using !== undefined) this.core.nodesFor(options.using)
+      if (options.using !== undefined) this.core.candidates.meantBy(options.using)
       return observe(this.core, statement, (report) => {
         report.routed(scope.facts.routing)
         return this.executeIn(scope, statement, new Deadline(options))

@@ -172,7 +172,7 @@ export class Cluster {
   async using<T>(target: Target, fn: () => PromiseLike<T>): Promise<T> {
     const core = this.#core
     core.assertOpen()
-    core.nodesFor(target)
+    core.candidates.meantBy(target)
     return within({ core, using: target }, fn)
   }
 

@@ -1,21 +1,16 @@
 import { EventEmitter } from 'node:events'
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import type { ClusterConfig, ClusterSettings, NodeConfig } from '../config/types.ts'
-import {
-  ClusterClosedError,
-  ConfigError,
-  NodeUnresponsiveError,
-  UnknownNodeError,
-} from '../errors.ts'
+import { ClusterClosedError, NodeUnresponsiveError } from '../errors.ts'
 import { Node } from '../nodes/node.ts'
 import type { PoolOptions } from '../nodes/options.ts'
 import { createBalancer } from '../routing/balancers.ts'
-import { describeFailure } from '../routing/failures.ts'
 import { FallbackBudget } from '../routing/fallback-budget.ts'
 import { faultOf, faultOfNotice, NO_ANSWER } from '../routing/failures.ts'
 import { RetryBudget } from '../routing/retry-budget.ts'
 import { Router } from '../routing/router.ts'
 import { admit } from './admission.ts'
+import { Candidates } from './candidates.ts'
 import { ConsistencyKeeper } from './consistency.ts'
 import { currentSession } from './context.ts'
 import { publish } from './events.ts'
@@ -23,7 +18,6 @@ import type { ClusterEvents, EventSource } from './events.ts'
 import { Failover } from './failover.ts'
 import { Freshness } from './freshness.ts'
 import { doubt, judge } from './judge.ts'
-import type { Target } from './statement.ts'
 import { Telemetry } from './telemetry.ts'
 import { Topology } from './topology.ts'
 import { Responsiveness } from './responsiveness.ts'
@@ -36,6 +30,8 @@ export class Core {
   readonly topology: Topology
   readonly failover: Failover
   readonly router: Router<Node>
+  /** Which nodes a read may go to. */
+  readonly candidates: Candidates
   readonly freshness: Freshness
   readonly consistency: ConsistencyKeeper
   /** Reads of replicas that are behind, which the primary is serving now. */
@@ -52,7 +48,6 @@ export class Core {
   /** Nodes that have left the configuration, with what still runs on them. */
   readonly #leaving = new Set<Node>()
   readonly #attached: ((node: Node) => void)[] = []
-  #candidates: readonly Node[] = []
   #sameHistory = false
 
   constructor(config: ClusterConfig, pool: PoolOptions) {
@@ -60,6 +55,7 @@ export class Core {
     this.poolOptions = pool
     const nodes = [config.primary, ...config.replicas].map((node) => this.open(node))
     this.topology = new Topology(nodes as [Node, ...Node[]], () => this.#reorganised())
+    this.candidates = new Candidates(this.topology)
     const { settings } = config
     this.failover = new Failover({
       topology: this.topology,
@@ -91,7 +87,6 @@ export class Core {
       onRefit: () => this.#refit(),
       onProbed: (node, state) => state && this.failover.observe(node, state),
     })
-    this.#refit()
   }
 
   /** The present configuration: the one of `connect()`, or of the last `reload()`. */
@@ -166,11 +161,6 @@ export class Core {
     return this.#leaving.size === 0 ? this.nodes : [...this.nodes, ...this.#leaving]
   }
 
-  /** The replicas that may serve reads: all that are what they should be, healthy or not. */
-  get candidates(): readonly Node[] {
-    return this.#candidates
-  }
-
   get nodes(): readonly Node[] {
     return this.topology.nodes
   }
@@ -195,45 +185,6 @@ export class Core {
     const made = new Responsiveness(node, (error) => judge(this, node, NO_ANSWER, error))
     this.#responsiveness.set(node, made)
     return made
-  }
-
-  /**
-   * The nodes that a target means.
-   *
-   * @throws UnknownNodeError when there is none
-   */
-  nodesFor(target: Target): readonly Node[] {
-    if (target === 'primary') return [this.primary]
-    if (target === 'replica') return this.replicas
-    const named = this.nodes.filter(({ name }) => name === target)
-    const found = named.length > 0 ? named : this.nodes.filter(({ tags }) => tags.includes(target))
-    if (found.length > 0) return found
-    const tags = this.nodes.flatMap((node) => node.tags)
-    throw new UnknownNodeError(target, [
-      ...new Set(['primary', 'replica', ...this.nodes.map(({ name }) => name), ...tags]),
-    ])
-  }
-
-  /**
-   * A replica that refuses us for good is not a missing replica: when all do, the mistake must not
-   * hide behind a primary that answers in their place.
-   *
-   * @throws ConfigError when every replica is configured wrongly
-   */
-  assertNotMisconfigured(): void {
-    if (this.replicas.length === 0) return
-    const now = performance.now()
-    // When the time in quarantine is over, one read finds out whether it has been mended.
-    const refused = (node: Node): boolean =>
-      node.health.cause === 'misconfigured' && node.isQuarantined(now)
-    if (!this.replicas.every(refused)) return
-    throw new ConfigError(
-      this.replicas.map(({ name, lastError }) => ({
-        message: `the server refused the connection (${describeFailure(lastError)}): check user, password, database and TLS`,
-        path: name,
-      })),
-      { cause: this.replicas[0]?.lastError },
-    )
   }
 
   /** `allow_same_server`: nodes of one identity are one server. */
@@ -273,9 +224,7 @@ export class Core {
   }
 
   #refit(): void {
-    const { replicas } = this
-    const fit = (node: Node): boolean => node.wrongServer === undefined
-    this.#candidates = replicas.every(fit) ? replicas : replicas.filter(fit)
+    this.candidates.refit()
     this.router.invalidate()
   }
 

@@ -39,12 +39,12 @@ export const planRead = (
   checkWishes(options)
   const { primary } = core
   const target = options.using ?? currentTarget(core)
-  const only = target === undefined ? undefined : core.nodesFor(target)
-  if (only === undefined) core.assertNotMisconfigured()
+  const only = target === undefined ? undefined : core.candidates.meantBy(target)
+  if (only === undefined) core.candidates.assertNotMisconfigured()
   const candidates =
     only === undefined && tried.size === 0
-      ? core.candidates
-      : (only ?? core.candidates).filter(
+      ? core.candidates.replicas
+      : (only ?? core.candidates.replicas).filter(
           (node) => node !== primary && node.wrongServer === undefined && !tried.has(node),
         )
   const session = core.consistency.sessions.explicit
