@@ -56,14 +56,31 @@ export const openFaultProxy = async (first: {
     mode === 'black-hole' || (mode === 'mute' && answer) || (mode === 'half-open' && pair.old)
 
   const forward = (pair: Pair, from: Socket, to: Socket, answer: boolean): void => {
-    from.on('data', (bytes) => {
-      if (swallows(pair, answer)) return
-      if (mode === 'delay') {
-        setTimeout(() => to.writable && to.write(bytes), delayMs)
+    // In the order in which they came, also when the delay ends meanwhile: it is one stream.
+    const late: (() => void)[] = []
+    const pass = (act: () => void): void => {
+      if (mode !== 'delay' && late.length === 0) {
+        act()
         return
       }
-      to.write(bytes, () => {
-        if (mode === 'cut-after-send' && !answer) cut(pair)
+      late.push(act)
+      setTimeout(() => late.shift()?.(), delayMs)
+    }
+    from.on('data', (bytes) => {
+      if (swallows(pair, answer)) return
+      pass(() => {
+        if (!to.writable) return
+        to.write(bytes, () => {
+          if (mode === 'cut-after-send' && !answer) cut(pair)
+        })
+      })
+    })
+    from.on('close', () => {
+      // The end of a connection is a message too, which may vanish; `set` ends the other side then.
+      if (answer && swallows(pair, true)) return
+      pass(() => {
+        pairs.delete(pair)
+        to.destroySoon()
       })
     })
   }
@@ -78,12 +95,6 @@ export const openFaultProxy = async (first: {
     ] as const) {
       one.setNoDelay(true)
       one.on('error', () => undefined)
-      one.on('close', () => {
-        // The end of a connection is a message too, which may vanish; `set` ends the other side then.
-        if (one === server && swallows(pair, true)) return
-        pairs.delete(pair)
-        other.destroy()
-      })
       forward(pair, one, other, one === server)
     }
   }

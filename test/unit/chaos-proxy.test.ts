@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { openFaultProxy } from '../support/fault-proxy.ts'
 import type { FaultProxy } from '../support/fault-proxy.ts'
 
@@ -52,6 +52,19 @@ test('passes, and later with a delay', async () => {
   expect(await answer(socket, 'a')).toBe('a')
   await proxy.set('delay', { delayMs: 5 })
   expect(await answer(socket, 'b')).toBe('b')
+})
+
+test('what is late comes in its order, also when the delay has ended, and before the end of its connection', async () => {
+  echo.once('connection', (socket) => socket.once('data', () => socket.end('!')))
+  const socket = await open()
+  let seen = ''
+  socket.on('data', (bytes: Buffer) => (seen += bytes.toString()))
+  await proxy.set('delay', { delayMs: 100 })
+  socket.write('a')
+  await vi.waitUntil(() => received === 'a')
+  await proxy.set('pass')
+  await once(socket, 'close')
+  expect(seen).toBe('a!')
 })
 
 test('resets connections and lets new ones through', async () => {
