@@ -1,6 +1,7 @@
 import type { ClusterSettings } from '../config/types.ts'
 import type { Node } from '../nodes/node.ts'
 import type { FollowedWrite } from '../nodes/options.ts'
+import { UNKNOWN_LSN } from '../nodes/position.ts'
 import type { Position } from '../nodes/position.ts'
 import type { PositionQuestion } from '../nodes/position-question.ts'
 import type { ServerState } from '../nodes/state.ts'
@@ -120,6 +121,10 @@ export class ConsistencyKeeper {
    * @throws HistoryLostError when that is lost, and the settings want an error
    */
   async resume(session: Session<Node>, position: Position): Promise<void> {
+    if (position.lsn === UNKNOWN_LSN) {
+      await this.#writes.unsettle(session)
+      return
+    }
     session.reached(position)
     if (this.#history.isElsewhere(session)) await this.#history.settle(session)
     if (session.lost !== undefined) throw session.lost

@@ -67,10 +67,11 @@ export class Demands {
 
   /** The demand when what is known is enough to serve it. */
   #known(session: Session<Node>, candidates: readonly Node[]): Demand | undefined {
-    const { history, sight, catchUp } = this.#around
+    const { writes, history, sight, catchUp } = this.#around
     if (session.pending !== undefined || history.isElsewhere(session)) return undefined
     const { position, explicit } = session
     if (session.needsPrimary(performance.now())) {
+      if (session.isUnsettled) writes.resettle()
       return explicit ? { ...ONLY_PRIMARY, session } : ONLY_PRIMARY
     }
     if (explicit && !sight.canStay(session, candidates)) return undefined

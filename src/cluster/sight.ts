@@ -1,4 +1,5 @@
 import type { Node } from '../nodes/node.ts'
+import { UNKNOWN_LSN } from '../nodes/position.ts'
 import type { Position } from '../nodes/position.ts'
 import type { Session } from '../routing/session.ts'
 import type { CatchUp } from './catch-up.ts'
@@ -41,11 +42,19 @@ export class Sight {
     if (session.lastRead === node) await this.leave(session)
   }
 
-  /** How far the session has come, reads included; asked of the node that it has read from. */
+  /**
+   * How far the session has come, reads included; asked of the node that it has read from. When the
+   * primary does not tell, a position that only the primary is sure to show.
+   */
   async positionOf(session: Session<Node>): Promise<Position | undefined> {
-    await this.#known.writes.settled(session)
+    const { writes } = this.#known
+    await writes.settled(session)
+    if (session.isUnsettled) await writes.unsettle(session)
     await this.#see(session)
-    return session.position
+    const { position, isUnsettled } = session
+    if (!isUnsettled) return position
+    const { systemIdentifier, timeline = 1 } = position ?? writes.latest ?? {}
+    return { systemIdentifier, timeline, lsn: UNKNOWN_LSN }
   }
 
   /**

@@ -16,6 +16,9 @@ const FACTS_MAX_AGE_MS = 1_000
  */
 const LINGER_MS = 5
 
+/** How often a primary that did not tell a position is asked again, while sessions need it. */
+const RETRY_MS = 50
+
 /** When so many writes in a row have been read by nobody, their positions are no longer asked with each. */
 const UNREAD_WRITES = 3
 
@@ -39,10 +42,13 @@ interface Question {
  */
 export class WritePositions {
   readonly #primaryLine: () => QuestionLine
-  /** Called when a session has got a position, or cannot. */
+  /** Called when a session has got a position, or cannot get any. */
   readonly #settle: (session: Session<Node>, position: Position | undefined) => void
   #next: Question | undefined
   #asking = false
+  /** Sessions that have written, and have not been told how far. The next answer covers them all. */
+  readonly #unsettled = new Set<Session<Node>>()
+  #unansweredAt = -Infinity
   /** Writes since the last read that needed their positions. */
   #unread = 0
   #linger: NodeJS.Timeout | undefined
@@ -131,6 +137,17 @@ export class WritePositions {
     return question.answer
   }
 
+  /** Only what the primary tells from now on says how far a session has come. */
+  async unsettle(session: Session<Node>): Promise<void> {
+    this.#leaveUnsettled(session)
+    await this.present(true)
+  }
+
+  /** A read needs to know how far its session has come: asks again, unless that has just been done. */
+  resettle(): void {
+    if (performance.now() - this.#unansweredAt >= RETRY_MS) void this.present(true)
+  }
+
   /** Asks nothing that no read waits for. */
   close(): void {
     clearTimeout(this.#linger)
@@ -158,6 +175,7 @@ export class WritePositions {
 
   async #askNext(): Promise<void> {
     let question: Question | undefined
+    let unsettled: readonly Session<Node>[] = []
     const generation = this.#generation
     let position = await this.#primaryLine().ask(async (client) => {
       const facts = await this.#factsOf(client)
@@ -166,7 +184,9 @@ export class WritePositions {
         question = this.#next
         this.#next = undefined
       }
-      return probeWritePosition(client, facts, question?.asynchronous ?? true)
+      unsettled = [...this.#unsettled]
+      const asynchronous = question?.asynchronous ?? true
+      return probeWritePosition(client, facts, asynchronous || unsettled.length > 0)
     })
     if (question === undefined) {
       // Not even connected: nobody must wait for it.
@@ -174,16 +194,40 @@ export class WritePositions {
       this.#next = undefined
     }
     if (generation !== this.#generation) position = undefined
-    if (position === undefined) this.#facts = undefined
-    else {
+    if (position === undefined) {
+      this.#facts = undefined
+      this.#unansweredAt = performance.now()
+    } else {
       this.#latest = position
       this.#timeline = position.timeline
     }
+    this.#settleAll(question, unsettled, position)
+    question?.resolve(position)
+  }
+
+  #settleAll(
+    question: Question | undefined,
+    unsettled: readonly Session<Node>[],
+    position: Position | undefined,
+  ): void {
+    // One that tells no positions at all will not do so later.
+    const isFinal = position !== undefined || this.#primaryLine().isRefused
     for (const session of question?.sessions ?? []) {
       if (session.pending === question?.answer) session.pending = undefined
+      if (isFinal) this.#settle(session, position)
+      else this.#leaveUnsettled(session)
+    }
+    if (!isFinal) return
+    for (const session of unsettled) {
+      session.isUnsettled = false
+      this.#unsettled.delete(session)
       this.#settle(session, position)
     }
-    question?.resolve(position)
+  }
+
+  #leaveUnsettled(session: Session<Node>): void {
+    session.isUnsettled = true
+    this.#unsettled.add(session)
   }
 
   async #factsOf(client: ClientBase): Promise<WriteFacts> {

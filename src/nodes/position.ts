@@ -38,6 +38,12 @@ export interface Position {
   readonly lsn: Lsn
 }
 
+/**
+ * Where somebody is who has written and has not been told how far that is: beyond what any server
+ * reaches. Travels in tokens only.
+ */
+export const UNKNOWN_LSN: Lsn = 0xffff_ffff_ffff_ffffn
+
 /** The later of two positions; a newer timeline is later than any position of an older one. */
 export const laterOf = (one: Position | undefined, other: Position): Position => {
   if (one === undefined || other.timeline > one.timeline) return other

@@ -21,6 +21,8 @@ export class Session<N> {
   pending: Promise<unknown> | undefined
   /** How many writes have committed in it. */
   expected = 0
+  /** It has written, and the primary has not told yet how far that is: it alone is sure to show it. */
+  isUnsettled = false
   /** What it must see cannot be known: the primary serves it while it has room for such reads. */
   prefersPrimary = false
   /** What it has written or seen is lost: no read of it can be served. */
@@ -62,6 +64,6 @@ export class Session<N> {
 
   /** Whether only the primary is sure to show what the session has written. */
   needsPrimary(now: number): boolean {
-    return now < this.#stickyUntil
+    return this.isUnsettled || now < this.#stickyUntil
   }
 }

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { formatLsn, parseLsn } from '../nodes/position.ts'
+import { formatLsn, parseLsn, UNKNOWN_LSN } from '../nodes/position.ts'
 import type { Position } from '../nodes/position.ts'
 import { isForeign } from '../nodes/timeline-history.ts'
 
@@ -94,6 +94,6 @@ export const tokenProblem = (
   if (ageMs < -CLOCK_SKEW_MS) return 'from-the-future'
   if (present === undefined) return undefined
   if (isForeign(position, present)) return 'foreign'
-  const unreached = position.timeline === present.timeline && position.lsn > present.lsn
-  return unreached ? 'unreached' : undefined
+  if (position.timeline !== present.timeline || position.lsn <= present.lsn) return undefined
+  return position.lsn === UNKNOWN_LSN ? undefined : 'unreached'
 }

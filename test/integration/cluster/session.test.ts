@@ -27,7 +27,11 @@ beforeEach(async () => {
     await servers.resumeReplay(name)
     await servers.setApplyDelay(name, 0)
   }
-  await open().writer.query('TRUNCATE posts')
+  const cluster = open({ consistency: 'eventual' })
+  await cluster.writer.query('TRUNCATE posts')
+  // What is paused from now on shows this, and nothing older.
+  for (const name of ['replica1', 'replica2'])
+    await expect.poll(() => cluster.using(name, () => ids(cluster))).toEqual([])
 })
 
 const open = (settings: object = {}, options: Omit<ConnectOptions, 'config'> = {}): Cluster => {
