@@ -31,13 +31,16 @@ const REFUSED_AMONG_OTHERS: ReadonlySet<string> = new Set([
 
 const READ_ONLY_SETTING = /transaction_read_only/i
 
+/** Off, a backslash escapes in every string: strings would end elsewhere than the scanner thinks. */
+const STRINGS_SETTING = /standard_conforming_strings/i
+
 /**
  * Says which operation of a text may not be sent on a connection for reads, or `undefined`.
  *
  * @param values - the statement's parameters: `set_config($1, …)` takes the setting's name there
  */
 export const refusedOnReader = (text: string, values?: readonly unknown[]): string | undefined => {
-  if (/set_config/i.test(text) && namesReadOnlySetting(text, values)) return 'set_config'
+  if (/set_config/i.test(text) && namesGuardedSetting(text, values)) return 'set_config'
   const several = text.includes(';')
   if (!several && !WATCHED.has(firstWord(text))) return undefined
   const statements = scanStatements(text)
@@ -50,10 +53,12 @@ export const refusedOnReader = (text: string, values?: readonly unknown[]): stri
   return undefined
 }
 
-const namesReadOnlySetting = (text: string, values: readonly unknown[] = []): boolean =>
-  READ_ONLY_SETTING.test(text) ||
-  (Array.isArray(values) &&
-    values.some((value) => typeof value === 'string' && READ_ONLY_SETTING.test(value)))
+const isGuarded = (text: string): boolean =>
+  READ_ONLY_SETTING.test(text) || STRINGS_SETTING.test(text)
+
+const namesGuardedSetting = (text: string, values: readonly unknown[] = []): boolean =>
+  isGuarded(text) ||
+  (Array.isArray(values) && values.some((value) => typeof value === 'string' && isGuarded(value)))
 
 const refusedStatement = (words: readonly string[]): string | undefined => {
   const [first = '', second] = words
@@ -76,6 +81,8 @@ const refusedSet = (words: readonly string[]): string | undefined => {
   if (name === 'TRANSACTION' || name === 'CHARACTERISTICS') {
     return words.includes('WRITE') ? 'SET TRANSACTION READ WRITE' : undefined
   }
+  if (STRINGS_SETTING.test(name ?? ''))
+    return /^'?ON'?$/.test(words.at(-1) ?? '') ? undefined : 'SET'
   return isHarmlessName(name) ? undefined : 'SET'
 }
 

@@ -81,11 +81,18 @@ const isWordStart = (code: number): boolean =>
 /** The position after white space or a comment that starts here; the same position otherwise. */
 const skipBlank = (text: string, position: number, code: number): number => {
   if (isSpace(code)) return position + 1
-  if (code === 45 && text.charCodeAt(position + 1) === 45) {
-    const end = text.indexOf('\n', position)
-    return end === -1 ? text.length : end + 1
-  }
+  if (code === 45 && text.charCodeAt(position + 1) === 45) return lineEnd(text, position)
   if (code === 47 && text.charCodeAt(position + 1) === 42) return commentEnd(text, position)
+  return position
+}
+
+/** PostgreSQL ends a line at a carriage return, too: what follows one in a comment is SQL. */
+const lineEnd = (text: string, from: number): number => {
+  let position = from
+  while (position < text.length) {
+    const code = text.charCodeAt(position++)
+    if (code === 10 || code === 13) break
+  }
   return position
 }
 
@@ -110,7 +117,8 @@ const tokenEnd = (text: string, position: number, code: number): number => {
   if (code === QUOTE) return quotedEnd(text, position, QUOTE, false)
   if (code === DOUBLE_QUOTE) return quotedEnd(text, position, DOUBLE_QUOTE, false)
   if (code === DOLLAR) return dollarQuotedEnd(text, position)
-  if (!isWordStart(code) && !isDigit(code)) return position + 1
+  if (isDigit(code)) return numberEnd(text, position)
+  if (!isWordStart(code)) return position + 1
   const end = wordEnd(text, position)
   // E'…' is the one kind of string in which a backslash escapes the quote.
   const escapes = end === position + 1 && (code === 69 || code === 101)
@@ -124,6 +132,13 @@ const wordEnd = (text: string, from: number): number => {
     if (!isWordStart(code) && !isDigit(code) && code !== DOLLAR) break
     position++
   }
+  return position
+}
+
+/** Unlike a name, a number does not go on with a dollar sign: that one may begin a quote. */
+const numberEnd = (text: string, from: number): number => {
+  let position = from + 1
+  while (isDigit(text.charCodeAt(position)) || isWordStart(text.charCodeAt(position))) position++
   return position
 }
 

@@ -38,6 +38,14 @@ export const ATTACKS: readonly [name: string, text: string, values?: unknown[]][
     'a hidden setting, COMMIT, then the write',
     "SELECT set_config('default_transaction_' || 'read_only', 'off', false); COMMIT; DELETE FROM posts",
   ],
+  [
+    'a comment that a carriage return ends, then the write',
+    '--\rBEGIN READ WRITE; DELETE FROM posts; COMMIT',
+  ],
+  [
+    'a comment that a carriage return ends, in the middle',
+    'SELECT 1; -- x\rCOMMIT; BEGIN READ WRITE; DELETE FROM posts; COMMIT',
+  ],
   ['a write, then COMMIT', 'DELETE FROM posts; COMMIT'],
   ['COMMIT, then a write', 'COMMIT; DELETE FROM posts'],
   ['BEGIN, COMMIT, then a write', 'BEGIN; COMMIT; DELETE FROM posts'],

@@ -21,6 +21,12 @@ test.each([
   'SET "anything quoted" = off',
   'RESET U&"transaction_read\\005fonly"',
   "SELECT set_config('default_transaction_' || 'read_only', 'off', false); COMMIT; DELETE FROM t",
+  // Then a backslash would end strings elsewhere than where the guard sees their end.
+  'SET standard_conforming_strings = off',
+  'SET LOCAL standard_conforming_strings TO DEFAULT',
+  "SET standard_conforming_strings = 'off'",
+  'SET standard_conforming_strings FROM CURRENT',
+  "SELECT set_config('standard_conforming_strings', 'off', false)",
   'VACUUM',
   'CHECKPOINT',
   "COPY t TO PROGRAM 'cat'",
@@ -48,6 +54,9 @@ test.each([
   'BEGIN READ ONLY',
   'COMMIT',
   'SET search_path = app',
+  // ORMs say so at the start of each connection.
+  'SET standard_conforming_strings=on',
+  "SET SESSION standard_conforming_strings TO 'on'",
   'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ',
   'RESET search_path',
   "SELECT set_config('app.tenant', '1', true)",

@@ -19,8 +19,10 @@ test.each([
   ['a dollar quote', 'DO $$ BEGIN; END $$; SELECT 2', 2],
   ['a tagged dollar quote', 'SELECT $a$ $$ ; $b$ $a$; SELECT 2', 2],
   ['a parameter', 'SELECT $1; SELECT $2', 2],
+  ['a dollar quote after a number', 'SELECT 1$a$;$a$; SELECT $1$a$;$a$', 2],
   ['a name with a dollar sign', 'SELECT a$b$; SELECT $b$;$b$', 2],
   ['a line comment', 'SELECT 1 -- ; no\n; SELECT 2', 2],
+  ['a line comment that a carriage return ends', 'SELECT 1 -- ; no\r; SELECT 2', 2],
   ['a nested comment', 'SELECT 1 /* ; /* ; */ ; */; SELECT 2', 2],
   ['an unterminated string', "SELECT '; SELECT 2", 1],
   ['an unterminated comment', 'SELECT 1 /* ; SELECT 2', 1],
@@ -39,6 +41,7 @@ test('gives the first words in upper case, past comments', () => {
     'BEGIN', 'ISOLATION', 'LEVEL', 'SERIALIZABLE',
   ]) // prettier-ignore
   expect(firstWord('  -- c\n /* d */ select 1')).toBe('SELECT')
+  expect(firstWord('--\rselect 1')).toBe('SELECT')
   expect(firstWord('(select 1)')).toBe('(')
   expect(firstWord('')).toBe('')
 })
