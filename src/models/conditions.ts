@@ -2,7 +2,7 @@ import { InvalidArgumentError } from '../errors.ts'
 import type { TableColumns } from './columns.ts'
 import { quoteIdentifier } from './identifiers.ts'
 import { isPlainObject } from './table.ts'
-import { encode, kindIn, type Parameters } from './values.ts'
+import { encode, holdsUndefined, kindIn, type Parameters } from './values.ts'
 
 /** A condition that was checked and copied: no value in it is `undefined`. */
 export type Condition = ReadonlyMap<string, unknown>
@@ -13,7 +13,7 @@ export const condition = (where: unknown): Condition => {
     throw new InvalidArgumentError('A condition must be an object of columns and values')
   const entries = Object.entries(where).map(([column, value]): [string, unknown] => {
     quoteIdentifier(column)
-    if (value === undefined || (Array.isArray(value) && value.includes(undefined))) {
+    if (holdsUndefined(value)) {
       throw new InvalidArgumentError(
         `The condition on ${column} is undefined. Use null for IS NULL, or leave the key out`,
       )

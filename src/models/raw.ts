@@ -9,7 +9,7 @@ import { quoteIdentifier } from './identifiers.ts'
 import type { ReadState } from './read-state.ts'
 import type { Compiled } from './run.ts'
 import type { Table } from './table.ts'
-import { Parameters } from './values.ts'
+import { holdsUndefined, Parameters } from './values.ts'
 
 /** Stands for a value until the text is handed to Knex; no identifier can contain it. */
 const MARK = '\0'
@@ -79,10 +79,15 @@ export const compileTemplate = (
     )
   }
   values.forEach((value, index) => {
-    if (value === undefined || typeof value === 'function' || typeof value === 'symbol') {
-      throw new InvalidArgumentError(
-        `Value ${index + 1} of the sql template is ${value === undefined ? 'undefined' : `a ${typeof value}`}`,
-      )
+    const missing = holdsUndefined(value)
+    if (missing || typeof value === 'function' || typeof value === 'symbol') {
+      const found =
+        value === undefined
+          ? 'undefined'
+          : missing
+            ? 'an array with undefined in it'
+            : `a ${typeof value}`
+      throw new InvalidArgumentError(`Value ${index + 1} of the sql template is ${found}`)
     }
   })
   return {

@@ -38,8 +38,13 @@ type Step = (
   options: WriteOptions | undefined,
 ) => Promise<object | undefined>
 
-const insert: Step = (model, instance, changes, options) =>
-  createRow(model, { ...instance, ...changes }, options)
+/** Of an instance that has no row yet: fields that are not declared are there from the start, as `undefined`. */
+const insert: Step = (model, instance, changes, options) => {
+  const given = Object.entries({ ...instance, ...changes }).filter(
+    ([, value]) => value !== undefined,
+  )
+  return createRow(model, Object.fromEntries(given), options)
+}
 
 const change: Step = async (model, instance, changes, options) => {
   const all = { ...changedColumns(instance), ...changes }

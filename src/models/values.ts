@@ -14,6 +14,12 @@ export class Parameters {
   }
 }
 
+/** Whether a value is `undefined`, or an array with one in it, which `pg` would send as NULL. */
+export const holdsUndefined = (value: unknown): boolean =>
+  value === undefined ||
+  // Not `some`, which passes over holes.
+  (Array.isArray(value) && Array.from(value as unknown[]).some(holdsUndefined))
+
 /** A value in the form in which `pg` sends it to a column of this kind. */
 export const encode = (value: unknown, column: string, kind: ColumnKind | undefined): unknown => {
   if (value === undefined || typeof value === 'function' || typeof value === 'symbol') {

@@ -138,6 +138,11 @@ test('what the function given to query() throws itself passes unchanged', async 
 test.each<[string, (model: ReturnType<typeof modelOn>) => PromiseLike<unknown>]>([
   ['undefined in a condition', (model) => model.where({ title: undefined } as never)],
   ['undefined in an array', (model) => model.where({ id: [1, undefined] } as never).count()],
+  ['undefined deep in an array', (model) => model.where({ tags: [['a', undefined]] } as never)],
+  [
+    'a hole in an array',
+    (model) => model.where({ id: Array.from({ length: 1 }).concat() } as never),
+  ],
   ['undefined in findBy', (model) => model.findBy({ id: undefined } as never)],
   ['an undefined id', (model) => model.find(undefined as never)],
   ['a null id', (model) => model.find(null as never)],
@@ -162,6 +167,8 @@ test.each<[string, (model: ReturnType<typeof modelOn>) => PromiseLike<unknown>]>
   ['a page with offset', (model) => model.offset(1).paginate()],
   ['sql called as a function', (model) => model.sql('select 1' as never)],
   ['undefined in sql', (model) => model.sql`select ${undefined}`],
+  ['undefined in an array in sql', (model) => model.sql`select ${[1, undefined]}`],
+  ['undefined deep in an array in sql', (model) => model.sql`select ${[[1], [undefined]]}`],
   ['sql after a condition', (model) => model.limit(1).sql`select 1`],
   ['an async function in query', (model) => model.query(async (qb) => void qb.limit(1))],
   ['a promise that fails in query', (model) => model.query(() => Promise.reject(new Error('x')))],

@@ -68,6 +68,26 @@ test('everything is sent to the writer', async () => {
   ])
 })
 
+test('fields that the language sets to undefined are not given to the schema of a new row', async () => {
+  const { cluster } = setUp()
+  class WithFields extends StrictWriteBase {
+    static override tableName = 'posts'
+    static override cluster = cluster
+    static override schema = z.strictObject({ title: z.string(), content: z.string().optional() })
+    id!: number
+    title!: string
+    content!: string | null
+  }
+  const post = new WithFields()
+  expect(Object.keys(post)).toContain('id')
+  post.title = 'a'
+  await post.save()
+  expect(cluster.sent.at(-1)?.statement).toMatchObject({
+    text: 'insert into "posts" ("title") values ($1) returning *',
+    values: ['a'],
+  })
+})
+
 describe('updates with a schema for whole rows', () => {
   const schemas: Record<string, StandardSchemaV1> = {
     zod: z.object({
