@@ -94,7 +94,9 @@ const tour = async (url: string, witnesses: Witnesses, signal: AbortSignal): Pro
 
   const waitedMs = await caughtUp(send)
   console.log(
-    dim(`  Both replicas had them ${waitedMs} ms later: a read straight after a write may miss it`),
+    dim(
+      `  Both replicas had them ${waitedMs} ms later. Who sends the cookie back does not have to wait`,
+    ),
   )
 
   console.log(bold('\nSix reads'))
