@@ -25,6 +25,7 @@ export const readNodeSection = (
 ): NodeSection | undefined => {
   const section = readKeys(tree, reading)
   if (section === undefined) return undefined
+  refuseUrls(section, reading)
   takeUrlApart(section, reading)
   translateRails(section, role, reading)
   return section
@@ -43,6 +44,21 @@ const readKeys = (tree: Tree, reading: Reading): NodeSection | undefined => {
     tree.place,
   )
   return undefined
+}
+
+/** A URL in one of these would be sent to the server, and its password shown wherever the name is. */
+const refuseUrls = (section: NodeSection, { issues }: Reading): void => {
+  for (const name of ['database', 'username', 'application_name'] as const) {
+    const text = valid(section[name])
+    if (
+      text === undefined ||
+      !/^[a-z][\w+.:-]*:\/\/.*@|^(?:jdbc:)?postgres(?:ql)?:\/\//is.test(text)
+    )
+      continue
+    const { place } = section[name]!
+    issues.add('found a URL, expected a name; a URL goes under the key url', place)
+    section[name] = { value: INVALID, place }
+  }
 }
 
 const takeUrlApart = (section: NodeSection, reading: Reading): void => {

@@ -1,8 +1,9 @@
 import { SSL_MODES } from './kinds.ts'
 import type { Kind } from './kinds.ts'
+import { nearest } from './names.ts'
 import { INVALID, expandScalar } from './reading.ts'
 import type { Reading } from './reading.ts'
-import { describeFound } from './tree.ts'
+import { describeFound, quote } from './tree.ts'
 import type { Tree } from './tree.ts'
 
 /** What a scalar of this kind is expected to be, in words for a message. */
@@ -48,7 +49,9 @@ export const readScalar = (tree: Tree, kind: Kind, secret: boolean, reading: Rea
   const found =
     names.length > 0
       ? `the value of ${names.join(' and ')} (not shown)`
-      : describeFound(tree, secret || looksLikeUrl(value))
+      : isKnownWord(value, kind)
+        ? quote(value)
+        : describeFound(tree, secret)
   reading.issues.add(`found ${found}, expected ${expected}${hint(value, kind)}`, tree.place)
   return INVALID
 }
@@ -98,12 +101,20 @@ const inRange = (
 /** Whether a text has characters that no name has: they would also break a log into false lines. */
 export const hasControlCharacter = (text: string): boolean => /\p{Cc}/u.test(text)
 
-/** A URL may hold a password, wherever it was put by mistake. */
-const looksLikeUrl = (value: unknown): boolean => typeof value === 'string' && value.includes('://')
+/** What people write in place of a choice. These words are shown, as is what is nearly a choice. */
+const OTHER_CHOICES: ReadonlySet<string> = new Set([
+  'mysql', 'mysql2', 'mariadb', 'trilogy', 'sqlite', 'sqlite3', 'sqlserver', 'mssql', 'oracle', 'random',
+]) // prettier-ignore
+
+const isKnownWord = (value: unknown, kind: Kind): value is string =>
+  kind.type === 'choice' &&
+  typeof value === 'string' &&
+  (OTHER_CHOICES.has(value) || nearest(value, kind.choices) !== undefined)
 
 const hint = (value: unknown, kind: Kind): string => {
   if (kind.type === 'text' || kind.type === 'secret') {
-    return typeof value === 'number' || typeof value === 'boolean' ? '; put it in quotes' : ''
+    if (typeof value === 'number' || typeof value === 'boolean') return '; put it in quotes'
+    return typeof value === 'string' && value !== '' ? '; there is a control character in it' : ''
   }
   if (typeof value !== 'string' || kind.type === 'choice') return ''
   return convertText(value, kind) === value ? '' : '; leave out the quotes'

@@ -48,7 +48,10 @@ export const RESERVED_NAMES: ReadonlySet<string> = new Set([
 export const isAbsent = (tree: Tree): boolean =>
   tree.kind === 'scalar' && (tree.value === null || tree.value === undefined)
 
-/** What was found, in words for a message. With `secret` the kind only, never the value. */
+/**
+ * What was found, in words for a message. With `secret` the kind only, never the value. Text is hardly
+ * ever shown: a secret may stand in any place by mistake.
+ */
 export const describeFound = (tree: Tree, secret = false): string => {
   if (tree.kind !== 'scalar') return tree.kind === 'map' ? 'a map' : 'a list'
   return describeValue(tree.value, secret)
@@ -58,7 +61,7 @@ export const describeFound = (tree: Tree, secret = false): string => {
 export const describeValue = (value: unknown, secret = false): string => {
   switch (typeof value) {
     case 'string':
-      return secret ? 'text' : quote(value)
+      return secret || !SHOWN.test(value) ? 'text' : quote(value)
     case 'number':
       return secret ? 'a number' : String(value)
     case 'boolean':
@@ -71,6 +74,9 @@ export const describeValue = (value: unknown, secret = false): string => {
       return `a ${typeof value}`
   }
 }
+
+/** Text that says by its form what is wrong with it, and is no secret: empty, a number, or true or false in words. */
+const SHOWN = /^(?:[+-]?\d{1,12}(?:\.\d{1,6})?|true|false|yes|no|on|off)?$/i
 
 const LONGEST_QUOTE = 60
 

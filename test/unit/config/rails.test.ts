@@ -47,7 +47,7 @@ development:
     [['replica: true'], 'found replica: true, but this node is the master'],
     [['connect_timeout: 1', 'connect_timeout_ms: 1000'], "'connect_timeout_ms' says the same"],
     [['connect_timeout: 0'], 'found 0 seconds, expected at least 1 ms'],
-    [['connect_timeout: soon'], "found 'soon', expected a number"],
+    [['connect_timeout: soon'], 'found text, expected a number'],
     [['schema_search_path: a', 'variables: { search_path: b }'], 'says the same'],
     [['sslmode: disable', 'ssl: true'], 'ssl says verify-full and sslmode says disable'],
     [['sslcert: 5'], 'found a number, expected text'],

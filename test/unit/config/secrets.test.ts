@@ -4,6 +4,8 @@ import { describe, expect, test, vi } from 'vitest'
 import { loadConfig } from '../../../src/config/load.ts'
 import type { ClusterConfigInput } from '../../../src/config/input.ts'
 import { Secret } from '../../../src/config/secret.ts'
+import { NODE_KEYS, RAILS_KEYS, SETTING_KEYS } from '../../../src/config/keys.ts'
+import { toCamelCase } from '../../../src/config/names.ts'
 import { MINIMAL, errorOf, loadMaster, loadText, useEmptySurroundings } from './helpers.ts'
 
 useEmptySurroundings()
@@ -155,4 +157,78 @@ describe('an error shows no secret', () => {
     expect(error).toBeInstanceOf(Error)
     expect(traces(error)).not.toContain(CANARY)
   })
+
+  /** What a mistake could make of the canary: as it is, from a variable, in a list, a map, a URL. */
+  const forms = [
+    CANARY,
+    '${SECRET}',
+    '"before ${SECRET}"',
+    `[${CANARY}]`,
+    '["${SECRET}"]',
+    `{ a: ${CANARY} }`,
+    `postgres://app:${CANARY}@db/blog`,
+    `"postgres://app:${CANARY}@db:x/blog"`,
+  ]
+  const objects = [
+    CANARY,
+    [CANARY],
+    { a: CANARY },
+    () => CANARY,
+    `postgres://app:${CANARY}@db/blog`,
+    `postgres://app:${CANARY}@db:x/blog`,
+  ]
+  /** The mistake that a configuration makes; nothing when it loads. */
+  const shown = (load: () => unknown): string => {
+    try {
+      load()
+      return ''
+    } catch (error) {
+      return traces(error)
+    }
+  }
+
+  test.each(Object.keys({ ...NODE_KEYS, ...RAILS_KEYS }))('in every field of a node: %s', (key) => {
+    vi.stubEnv('SECRET', CANARY)
+    const host = ['host', 'url', 'socket'].includes(key) ? '' : '    host: localhost\n'
+    for (const form of forms) {
+      const text = `development:\n  master:\n${host}    ${key}: ${form}\n  r: { host: localhost, port: 1 }\n`
+      expect(
+        shown(() => loadText(text)),
+        form,
+      ).not.toContain(CANARY)
+    }
+    for (const value of objects) {
+      const master = { host: 'localhost', [toCamelCase(key)]: value }
+      const config = { master, r: 'postgres://localhost:1' } as unknown as ClusterConfigInput
+      expect(shown(() => loadConfig({ config }))).not.toContain(CANARY)
+    }
+  })
+
+  test.each(['master', 'replica1', 'settings', ...Object.keys(SETTING_KEYS)])(
+    'in every other field: %s',
+    (key) => {
+      vi.stubEnv('SECRET', CANARY)
+      const isSetting = Object.hasOwn(SETTING_KEYS, key)
+      for (const form of forms.filter((form) => !form.startsWith('{'))) {
+        const others = ['master', 'replica1'].filter((name) => name !== key)
+        const nodes = others.map(
+          (name, port) => `  ${name}: { host: localhost, port: ${port + 1} }\n`,
+        )
+        const field = isSetting ? `  settings:\n    ${key}: ${form}\n` : `  ${key}: ${form}\n`
+        expect(
+          shown(() => loadText(`development:\n${nodes.join('')}${field}`)),
+          form,
+        ).not.toContain(CANARY)
+      }
+      for (const value of [CANARY, [CANARY], `postgres://app:${CANARY}@db:x/blog`]) {
+        const field = isSetting ? { settings: { [toCamelCase(key)]: value } } : { [key]: value }
+        const config = {
+          master: { host: 'localhost' },
+          replica1: 'postgres://localhost:1',
+          ...field,
+        } as unknown as ClusterConfigInput
+        expect(shown(() => loadConfig({ config }))).not.toContain(CANARY)
+      }
+    },
+  )
 })
