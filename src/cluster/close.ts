@@ -1,6 +1,7 @@
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { Core } from './core.ts'
+import { checkOptionNames } from './option-names.ts'
 
 /** How a cluster closes. */
 export interface CloseOptions {
@@ -9,9 +10,9 @@ export interface CloseOptions {
 }
 
 /** @throws InvalidArgumentError for a time that is no number, or negative */
-export const closeTimeout = ({
-  timeoutMs = RUNTIME_LIMITS.closeTimeoutMs,
-}: CloseOptions): number => {
+export const closeTimeout = (options: CloseOptions): number => {
+  checkOptionNames('close()', options, ['timeoutMs'])
+  const { timeoutMs = RUNTIME_LIMITS.closeTimeoutMs } = options
   if (timeoutMs >= 0) return timeoutMs
   throw new InvalidArgumentError(`timeoutMs must be 0 or more milliseconds, not ${timeoutMs}`)
 }

@@ -10,6 +10,7 @@ import { within } from './context.ts'
 import { Core } from './core.ts'
 import type { EventSource } from './events.ts'
 import { observeScope } from './observe.ts'
+import { checkOptionNames } from './option-names.ts'
 import { ReaderPool } from './reader-pool.ts'
 import { applyConfig } from './reload.ts'
 import type { ReloadOptions } from './reload.ts'
@@ -68,6 +69,7 @@ export class Cluster {
 
   /** @internal Use `connect()`. */
   constructor(options: ConnectOptions, onClose: (cluster: Cluster) => void) {
+    checkOptionNames('connect()', options, ['env', 'config', 'pool', 'tokenKeys'])
     const { pool = {}, tokenKeys, ...source } = options
     this.#tokenKeys = tokenKeys === undefined ? [randomKey()] : checkTokenKeys(tokenKeys)
     this.#source = source
@@ -206,7 +208,9 @@ export class Cluster {
    * })
    * ```
    */
-  async reload({ timeoutMs, ...source }: ReloadOptions = {}): Promise<void> {
+  async reload(options: ReloadOptions = {}): Promise<void> {
+    checkOptionNames('reload()', options, ['env', 'config', 'timeoutMs'])
+    const { timeoutMs, ...source } = options
     this.#core.assertOpen()
     const limitMs = timeoutMs === undefined ? undefined : closeTimeout({ timeoutMs })
     const next = { ...this.#source, ...source }

@@ -2,6 +2,7 @@ import { ScopeNestingError } from '../errors.ts'
 import { currentScope, within } from './context.ts'
 import type { Core } from './core.ts'
 import { runNested } from './nested.ts'
+import { checkOptionNames } from './option-names.ts'
 import { Scope } from './scope.ts'
 import { serveRead } from './serve-read.ts'
 import { settingsStatement } from './settings.ts'
@@ -20,8 +21,10 @@ export interface SnapshotOptions {
 export const runSnapshot = async <T>(
   core: Core,
   fn: () => PromiseLike<T>,
-  { settings }: SnapshotOptions,
+  options: SnapshotOptions,
 ): Promise<T> => {
+  checkOptionNames('snapshot()', options, ['settings'])
+  const { settings } = options
   const around = currentScope(core)
   if (around !== undefined) return runInside(core, around, fn, settings)
   const set = settingsStatement(settings)

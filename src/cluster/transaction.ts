@@ -11,6 +11,7 @@ import { faultOf } from '../routing/failures.ts'
 import { judge } from './judge.ts'
 import type { Lease } from './lease.ts'
 import { runNested } from './nested.ts'
+import { checkOptionNames } from './option-names.ts'
 import { ISOLATIONS, Scope } from './scope.ts'
 import type { Isolation } from './scope.ts'
 import { attemptsOf, repeatTransaction } from './repeat.ts'
@@ -177,7 +178,17 @@ const runInside = <T>(
   return runNested(core, around, fn, { readOnly, settings, timeoutMs })
 }
 
-const checkOptions = ({ isolation, readOnly, retry }: TransactionOptions): void => {
+const OPTIONS: readonly (keyof TransactionOptions)[] = [
+  'isolation',
+  'readOnly',
+  'timeoutMs',
+  'settings',
+  'retry',
+]
+
+const checkOptions = (options: TransactionOptions): void => {
+  checkOptionNames('transaction()', options, OPTIONS)
+  const { isolation, readOnly, retry } = options
   attemptsOf(retry)
   if (readOnly !== undefined && typeof readOnly !== 'boolean') {
     throw new InvalidArgumentError(

@@ -18,6 +18,8 @@ export type ClusterSource = ModelCluster | (() => ModelCluster)
 
 /** What a caller may say about one write. */
 export type WriteOptions = Pick<CallOptions, 'timeoutMs' | 'signal'>
+/** Their names. */
+export const WRITE_OPTIONS: readonly (keyof WriteOptions)[] = ['timeoutMs', 'signal']
 
 /** The cluster of a model: its own `static cluster`, or the default one. */
 export const clusterOf = (model: {

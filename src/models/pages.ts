@@ -1,5 +1,6 @@
 import type { QueryResultRow } from 'pg'
 
+import { checkOptionNames } from '../cluster/option-names.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import { CURSOR, decodeCursor, encodeCursor, pageOrder, selectPage, type Place } from './keyset.ts'
 import { rowCount, type ReadState } from './read-state.ts'
@@ -40,6 +41,7 @@ export const paginate = async (
   state: ReadState,
   options: PageOptions,
 ): Promise<Page<object>> => {
+  checkOptionNames('paginate()', options, ['after', 'limit'])
   if (state.offset !== undefined)
     throw new InvalidArgumentError('paginate() goes by cursor: leave offset() out')
   const table = tableOf(model)
@@ -64,7 +66,16 @@ export const paginate = async (
   }
 }
 
-export const batches = async function* (
+export const inBatches = async function* (
+  model: ReadModel,
+  state: ReadState,
+  options: BatchOptions,
+): AsyncGenerator<object[], void, undefined> {
+  checkOptionNames('inBatches()', options, ['size'])
+  yield* batches(model, state, options.size)
+}
+
+const batches = async function* (
   model: ReadModel,
   state: ReadState,
   size: number = BATCH_SIZE,
@@ -80,7 +91,8 @@ export const batches = async function* (
 export const stream = async function* (
   model: ReadModel,
   state: ReadState,
-  { pageSize }: StreamOptions,
+  options: StreamOptions,
 ): AsyncGenerator<object, void, undefined> {
-  for await (const batch of batches(model, state, pageSize)) yield* batch
+  checkOptionNames('stream()', options, ['pageSize'])
+  for await (const batch of batches(model, state, options.pageSize)) yield* batch
 }

@@ -184,7 +184,7 @@ export class ReadQuery<M extends ReadModel, Item = InstanceType<M>>
 
   /** The rows in arrays; memory holds one of them. */
   inBatches(options: pages.BatchOptions = {}): AsyncGenerator<Item[], void, undefined> {
-    return pages.batches(this.#model, this.#state, options.size) as AsyncGenerator<
+    return pages.inBatches(this.#model, this.#state, options) as AsyncGenerator<
       Item[],
       void,
       undefined

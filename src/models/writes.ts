@@ -1,7 +1,8 @@
 import type { QueryResultRow } from 'pg'
 
+import { checkOptionNames } from '../cluster/option-names.ts'
 import { InvalidArgumentError, RecordNotFoundError } from '../errors.ts'
-import type { WriteOptions } from './binding.ts'
+import { WRITE_OPTIONS, type WriteOptions } from './binding.ts'
 import { remember } from './changes.ts'
 import { narrowing } from './conditions.ts'
 import { quoteIdentifier } from './identifiers.ts'
@@ -31,8 +32,10 @@ export interface UpsertOptions<Name extends string = string> extends WriteOption
 const timestampOf = ({ timestamps }: WriteModel): string | undefined =>
   timestamps === true ? 'updated_at' : timestamps === false ? undefined : timestamps
 
-const begin = (model: WriteModel, options: WriteOptions | undefined): Call =>
-  new Call(model, 'writer', options)
+const begin = (model: WriteModel, options: WriteOptions = {}): Call => {
+  checkOptionNames(model.name, options, WRITE_OPTIONS)
+  return new Call(model, 'writer', options)
+}
 
 const planOf = async (
   model: WriteModel,
@@ -110,6 +113,7 @@ export const upsert = async (
   input: unknown,
   options: UpsertOptions = {},
 ): Promise<object | null> => {
+  checkOptionNames('upsert()', options, ['onConflict', 'target', 'update', ...WRITE_OPTIONS])
   const { onConflict = 'update', target, update, ...rest } = options
   if (onConflict !== 'update' && onConflict !== 'ignore') {
     throw new InvalidArgumentError(`onConflict must be 'update' or 'ignore'`)

@@ -122,6 +122,18 @@ test('close({ timeoutMs }) does not wait for a hung statement, and leaves none o
   await expect(open().close({ timeoutMs: -1 })).rejects.toThrow(InvalidArgumentError)
 })
 
+test('a misspelt option is an error that names those there are', async () => {
+  expect(() => connect({ configuration: 'database.yml' } as never)).toThrow(
+    'connect() has no option "configuration". There are: env, config, pool, tokenKeys',
+  )
+  const cluster = open()
+  await expect(cluster.close({ timeout: 5 } as never)).rejects.toThrow(InvalidArgumentError)
+  await expect(cluster.reload({ file: 'database.yml' } as never)).rejects.toThrow(
+    InvalidArgumentError,
+  )
+  expect(cluster.status().state).toBe('open')
+})
+
 test('close() does not forget who waits for a connection', async () => {
   const cluster = connect({
     config: { ...fixture.db.config, master: { ...fixture.db.config.master, pool: 1 } },

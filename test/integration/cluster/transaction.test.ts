@@ -233,6 +233,18 @@ test('isolation, read only and settings reach the server, for this transaction o
   ).rejects.toThrow(InvalidArgumentError)
 })
 
+test('a misspelt option is an error, and nothing is sent', async () => {
+  const { transaction, snapshot, writer } = scopes()
+  const log = await watchStatements(fixture.db.name)
+  const write = (): Promise<unknown> => insert(writer, 1)
+  await expect(transaction(write, { readonly: true } as never)).rejects.toThrow(
+    'transaction() has no option "readonly". There are: isolation, readOnly',
+  )
+  await expect(transaction(write, 5 as never)).rejects.toThrow(InvalidArgumentError)
+  await expect(snapshot(write, { setings: {} } as never)).rejects.toThrow(InvalidArgumentError)
+  expect(await log.texts()).toEqual([])
+})
+
 test('a transaction whose time was over does not commit, even when its function succeeds afterwards', async () => {
   const { writer, transaction } = scopes()
   let goOn = (): void => {}

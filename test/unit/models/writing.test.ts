@@ -342,6 +342,12 @@ test.each<[string, (model: ReturnType<typeof modelOn>) => Promise<unknown>]>([
     (model) => model.upsert({ id: 1 }, { onConflict: 'replace' as never }),
   ],
   ['an unknown conflict target', (model) => model.upsert({ id: 1 }, { target: 'slug' as never })],
+  ['an unknown option', (model) => model.create({ title: 'x' }, { timeout: 5 } as never)],
+  [
+    'an unknown option of upsert',
+    (model) => model.upsert({ id: 1 }, { onconflict: 'ignore' } as never),
+  ],
+  ['options that are none', (model) => model.delete(1, 5 as never)],
   ['an increment by nothing', (model) => model.increment(1, 'views', null as never)],
   ['an increment of an expression', (model) => model.increment(1, 'views = 1 --' as never)],
 ])('a mistake comes as a rejection, and no statement is sent: %s', async (_name, act) => {
