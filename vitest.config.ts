@@ -15,11 +15,14 @@ const servers = {
   sequence: { groupOrder: 1 },
 }
 
+/** Some of these compile the sources or start programs, which takes its time on a busy machine. */
+const patient = { testTimeout: 60_000, hookTimeout: 60_000 }
+
 export default defineConfig({
   test: {
     projects: [
-      project('unit'),
-      project('property'),
+      project('unit', patient),
+      project('property', patient),
       project('integration', servers),
       // Breaks servers of its own. What takes longer than seconds is in `*.long.test.ts`: `npm run test:faults`.
       {
