@@ -7,6 +7,7 @@ import { readToken, signToken, tokenProblem } from '../routing/token.ts'
 import type { TokenKey, TokenProblem } from '../routing/token.ts'
 import { within } from './context.ts'
 import type { Core } from './core.ts'
+import { checkOptionNames } from './option-names.ts'
 import { publish } from './events.ts'
 import type { TokenEvent } from './events.ts'
 import { checkWishes } from './wishes.ts'
@@ -45,9 +46,11 @@ export const runSession = async <T>(
   core: Core,
   keys: readonly TokenKey[],
   fn: (session: OpenSession) => PromiseLike<T>,
-  { token, consistency, maxLagMs }: SessionOptions,
+  options: SessionOptions,
 ): Promise<T> => {
   core.assertOpen()
+  checkOptionNames('session()', options, ['token', 'consistency', 'maxLagMs'])
+  const { token, consistency, maxLagMs } = options
   checkWishes({ consistency, maxLagMs })
   const session = new Session<Node>(true, { consistency, maxLagMs })
   if (token !== undefined) await resume(core, keys, session, token)

@@ -128,6 +128,9 @@ test('a misspelt option is an error that names those there are', async () => {
   )
   const cluster = open()
   await expect(cluster.close({ timeout: 5 } as never)).rejects.toThrow(InvalidArgumentError)
+  await expect(cluster.session(async () => 1, { tokens: 'x' } as never)).rejects.toThrow(
+    InvalidArgumentError,
+  )
   await expect(cluster.reload({ file: 'database.yml' } as never)).rejects.toThrow(
     InvalidArgumentError,
   )
