@@ -1,21 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RUNTIME_LIMITS } from '../config/defaults.ts'
+import { ask } from '../nodes/ask.ts'
 import type { Node } from '../nodes/node.ts'
 import { PROBE_NAME } from '../nodes/state.ts'
 import type { ServerState } from '../nodes/state.ts'
 import type { Answer } from '../routing/election.ts'
-import { askNode } from './ask-node.ts'
 
 const { askMs, silentMs } = RUNTIME_LIMITS.discovery
+
+/** What came of asking all nodes. */
+interface Round {
+  readonly answers: readonly Answer<Node>[]
+  /** No node lets us ask it. One that keeps silent may only be slow, or this process is. */
+  readonly allRefuse: boolean
+}
 
 /** Asks all nodes at once what they are, and does not wait long for those that kept silent the last time. */
 export class Census {
   readonly #asking = new Map<Node, Promise<void>>()
   readonly #states = new Map<Node, ServerState>()
   readonly #silent = new Set<Node>()
+  readonly #refusing = new Set<Node>()
 
   /** What the nodes that answer say now. */
-  async take(nodes: readonly Node[]): Promise<readonly Answer<Node>[]> {
+  async take(nodes: readonly Node[]): Promise<Round> {
     const oldest = performance.now() - askMs
     await Promise.all(
       nodes.map((node) => {
@@ -24,10 +32,11 @@ export class Census {
         return this.#silent.has(node) ? Promise.race([asked, patience]) : asked
       }),
     )
-    return nodes.flatMap((node) => {
+    const answers = nodes.flatMap((node) => {
       const state = this.#states.get(node)
       return state !== undefined && state.at >= oldest ? [{ node, state }] : []
     })
+    return { answers, allRefuse: nodes.every((node) => this.#refusing.has(node)) }
   }
 
   /** One question for each node at a time: one that hangs is not asked again before its time is over. */
@@ -41,14 +50,16 @@ export class Census {
   }
 
   async #askNow(node: Node): Promise<void> {
-    const state = await askNode(node, askMs, (client) => node.probe.ask(client, PROBE_NAME))
-    if (state === undefined) {
+    const answer = await ask(node.control, askMs, (client) => node.probe.ask(client, PROBE_NAME))
+    if (answer.kind === 'failed') this.#refusing.add(node)
+    else this.#refusing.delete(node)
+    if (answer.kind !== 'answered') {
       this.#states.delete(node)
       this.#silent.add(node)
       return
     }
-    this.#states.set(node, state)
+    this.#states.set(node, answer.value)
     this.#silent.delete(node)
-    node.observed = state
+    node.observed = answer.value
   }
 }

@@ -55,6 +55,8 @@ export class Failover {
   #suspectedAt = 0
   #announced: PrimaryEvent['state'] = 'confirmed'
   #answers: readonly Answer<Node>[] = []
+  /** In the last round no node let itself be asked. */
+  #allRefuse = false
   #verdict: Verdict<Node>['kind'] | undefined
   #claims: readonly string[] = []
   #round: Promise<void> | undefined
@@ -138,11 +140,12 @@ export class Failover {
         throw error instanceof DeadlineExceededError ? this.#failure(waited()) : error
       }
       if (this.trusted !== undefined) continue
-      const silent = this.#answers.length === 0
+      const isLate = waited() >= limitMs
       // Nobody answers at all: that is no failover, and what went wrong says more.
-      if (silent && !patient && this.#reason !== undefined) throw this.#reason
+      const nobody = this.#answers.length === 0 && (this.#allRefuse || isLate)
+      if (nobody && !patient && this.#reason !== undefined) throw this.#reason
       if (!this.#around.isOpen()) throw new ClusterClosedError()
-      if (waited() >= limitMs) throw this.#failure(waited())
+      if (isLate) throw this.#failure(waited())
     }
   }
 
@@ -159,7 +162,9 @@ export class Failover {
     }
     const { topology, isOneServer } = this.#around
     const { nodes } = topology
-    this.#answers = await this.#census.take(nodes)
+    const { answers, allRefuse } = await this.#census.take(nodes)
+    this.#answers = answers
+    this.#allRefuse = allRefuse
     const incumbent = {
       node: topology.primary,
       systemIdentifier: this.#systemIdentifier,

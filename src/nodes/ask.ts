@@ -5,8 +5,8 @@ import { isRefusal } from './state.ts'
 /** What has become of a question to a server. */
 export type Answer<T> =
   | { readonly kind: 'answered'; readonly value: T }
-  /** The server, the network or the driver said no. `connected`: there had been a connection. */
-  | { readonly kind: 'failed'; readonly error: Error; readonly connected: boolean }
+  /** The server, the network or the driver said no. */
+  | { readonly kind: 'failed'; readonly error: Error }
   /** Nothing was heard in time. */
   | { readonly kind: 'late' }
 
@@ -15,7 +15,8 @@ const TICKS = 5
 
 /**
  * Asks a server about itself within a time limit, on one of these connections. A connection that does
- * not answer is destroyed; one that is still being made is kept for the next question.
+ * not answer is destroyed; one that is still being made is kept for the next question. One that turns out
+ * to be lost may have been so for long, which says nothing about the server: another is made, once.
  *
  * @param unref - the question alone does not keep the process alive
  */
@@ -27,7 +28,7 @@ export const ask = async <T>(
 ): Promise<Answer<T>> => {
   let client: PoolClient | undefined
   let over = false
-  const work = async (): Promise<Answer<T>> => {
+  const work = async (mayRepeat: boolean): Promise<Answer<T>> => {
     try {
       const taken = await connections.acquire()
       if (over) {
@@ -42,9 +43,9 @@ export const ask = async <T>(
       give()
       return { kind: 'answered', value }
     } catch (error) {
-      const connected = client !== undefined
+      const lost = client !== undefined && !isRefusal(error)
       give(error as Error)
-      return { kind: 'failed', error: error as Error, connected }
+      return lost && mayRepeat && !over ? work(false) : { kind: 'failed', error: error as Error }
     }
   }
   const give = (error?: Error): void => {
@@ -53,7 +54,7 @@ export const ask = async <T>(
     taken?.release(error !== undefined && isRefusal(error) ? undefined : error)
   }
   const limit = afterTicks(timeoutMs, unref)
-  const answer = await Promise.race([work(), limit.over])
+  const answer = await Promise.race([work(true), limit.over])
   limit.clear()
   over = true
   if (answer.kind === 'late') give(new Error('no answer in time'))

@@ -157,9 +157,7 @@ export class Monitor {
 
   /** One probe. Why it failed; `undefined` when the server has answered, or has not in time. */
   async #ask(node: Node): Promise<ProbeFailure | undefined> {
-    let answer = await this.#question(node)
-    // A connection that was lost while nobody used it says nothing about the server.
-    if (answer.kind === 'failed' && answer.connected) answer = await this.#question(node)
+    const answer = await this.#question(node)
     if (this.#state === 'stopped' || !this.#hooks.nodes().includes(node)) return undefined
     const failure = this.#judge(node, answer)
     this.#hooks.onProbed(node, answer.kind === 'answered' ? answer.value : undefined)

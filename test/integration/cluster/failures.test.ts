@@ -10,6 +10,7 @@ import {
   WriteOutcomeUnknownError,
 } from '../../../src/errors.ts'
 import { closedPorts, useCluster, WHO, withDeadReplicas } from '../../support/cluster.ts'
+import { openFaultProxy } from '../../support/fault-proxy.ts'
 import { openCuttingProxy } from '../../support/cutting-proxy.ts'
 import type { CuttingProxy } from '../../support/cutting-proxy.ts'
 import { openLateProxy } from '../../support/late-proxy.ts'
@@ -152,6 +153,31 @@ test('connections that the server ends, idle or lent, never end the process', as
   for (const client of lent) client.release()
   // Whatever is left of the old connections is found out by the next statements and not by their callers.
   for (let turn = 0; turn < 6; turn++) await expect(answered(cluster)).resolves.toMatch(/^replica/)
+  expect((await cluster.writer.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+})
+
+test('all connections are cut and the way is slow: a write waits for the answers, it does not fail with the cut', async () => {
+  const names = Object.keys(fixture.db.config)
+  const ways = await Promise.all(
+    Object.values(fixture.db.config).map((node) => openFaultProxy(node)),
+  )
+  onTestFinished(async () => {
+    await Promise.all(ways.map((way) => way.close()))
+  })
+  const cluster = fixture.open({}, (config) =>
+    Object.fromEntries(
+      names.map((name, index) => [
+        name,
+        { ...config[name], port: ways[index]!.port, connectTimeoutMs: 20_000 },
+      ]),
+    ),
+  )
+  await cluster.writer.query('SELECT 1')
+  // Logging in takes longer than one round of the search for the primary waits, and no question does.
+  await Promise.all(ways.map((way) => way.set('delay', { delayMs: 60 })))
+  const cut = new Promise((resolve) => cluster.writer.once('error', resolve))
+  for (const way of ways) way.reset()
+  await cut
   expect((await cluster.writer.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 

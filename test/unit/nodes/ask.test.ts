@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { DatabaseError } from 'pg'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ask } from '../../../src/nodes/ask.ts'
 import type { Connections } from '../../../src/nodes/connections.ts'
@@ -42,13 +43,26 @@ test('a connection that comes too late is kept for the next question', async () 
   expect(asked).not.toHaveBeenCalled()
 })
 
-test('a failure tells whether there had been a connection', async () => {
+test('a connection that turns out to be lost is made once more, a server that refuses is not asked again', async () => {
   const error = new Error('gone')
-  const refused = ask(connections(() => Promise.reject(error)), 500, async () => 42) // prettier-ignore
-  expect(await refused).toEqual({ kind: 'failed', error, connected: false })
-  const lost = ask(connections(async () => client()), 500, () => Promise.reject(error)) // prettier-ignore
-  expect(await lost).toEqual({ kind: 'failed', error, connected: true })
-  expect(released).toEqual([error])
+  const acquire = vi.fn(async () => client())
+  const question = vi.fn(() => Promise.reject(error))
+  const failed = { kind: 'failed', error }
+  expect(await ask(connections(acquire), 500, question)).toEqual(failed)
+  expect(released).toEqual([error, error])
+
+  const once = vi.fn(async () => 42).mockRejectedValueOnce(error)
+  expect(await ask(connections(acquire), 500, once)).toEqual({ kind: 'answered', value: 42 })
+
+  const refused = vi.fn(() => Promise.reject(error))
+  expect(await ask(connections(refused), 500, once)).toEqual(failed)
+  const denied = new DatabaseError('permission denied', 0, 'error')
+  denied.severity = 'ERROR'
+  const denying = vi.fn(() => Promise.reject(denied))
+  expect(await ask(connections(acquire), 500, denying)).toEqual({ kind: 'failed', error: denied })
+  expect([question, once, refused, denying].map(({ mock }) => mock.calls.length)).toEqual([
+    2, 2, 1, 1,
+  ])
 })
 
 test('a stall of the event loop costs a part of the time, however long it was', async () => {
