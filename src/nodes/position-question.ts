@@ -50,7 +50,7 @@ export class PositionQuestion {
     done: (error: Error | undefined, lsn?: Lsn) => void,
   ): void {
     let answer: string | null | undefined
-    plainQuery(client, {
+    const question = {
       submit: () => {
         if (sends) this.send(client)
       },
@@ -60,13 +60,16 @@ export class PositionQuestion {
       handleCommandComplete: () => {},
       handleReadyForQuery: () => {
         this.#prepared.add(client)
-        done(undefined, parseLsn(answer))
+        question.callback()
       },
       handleError: (error: Error) => {
         this.#prepared.delete(client)
-        done(error)
+        question.callback(error)
       },
-    })
+      // `pg` puts a function in its place that ends the timer of `query_timeout`.
+      callback: (error?: Error) => done(error, error === undefined ? parseLsn(answer) : undefined),
+    }
+    plainQuery(client, question)
   }
 
   async #plain(client: ClientBase): Promise<Lsn | undefined> {
