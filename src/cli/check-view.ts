@@ -20,6 +20,7 @@ export const describeNode = (
     port,
     reachable: answer !== undefined,
     failure: failure?.reason,
+    failureKind: failure?.kind,
     role: answer && (answer.server.inRecovery ? 'replica' : 'primary'),
     version: answer?.server.version,
     systemIdentifier: answer?.server.systemIdentifier,
@@ -44,6 +45,7 @@ interface NodeDescription {
   readonly port: number
   readonly reachable: boolean
   readonly failure: string | undefined
+  readonly failureKind: 'unreachable' | 'refused' | undefined
   readonly role: 'primary' | 'replica' | undefined
   readonly version: string | undefined
   readonly systemIdentifier: string | undefined
@@ -75,7 +77,11 @@ const rowOf = (node: NodeDescription, colors: Colors): readonly Cell[] => {
     text === NONE || text === UNKNOWN ? { text, paint: colors.dim } : { text }
   const name: Cell = { text: node.node, paint: colors.bold }
   if (!node.reachable) {
-    return [name, plain(node.configuredRole), bad('no answer')]
+    return [
+      name,
+      plain(node.configuredRole),
+      bad(node.failureKind === 'refused' ? 'refused' : 'no answer'),
+    ]
   }
   const isStandby = node.role === 'replica'
   const ofStandby = (text: string): Cell => plain(isStandby ? text : NONE)

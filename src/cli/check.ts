@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../config/load.ts'
 import { collectReports } from './check-collect.ts'
 import { findingsOf } from './check-rules.ts'
@@ -5,7 +6,7 @@ import { describeNode, findingLines, nodeTable, summaryOf } from './check-view.t
 import type { GlobalOptions } from './command.ts'
 import { sourceOptions } from './command.ts'
 import { colorsFor, toJson } from './output.ts'
-import { describeSource } from './source-line.ts'
+import { describeSource, shortPath } from './source-line.ts'
 
 interface CheckOptions extends GlobalOptions {
   readonly processes: number
@@ -35,8 +36,13 @@ export const check = async (options: CheckOptions): Promise<number> => {
       ...findingLines(shown, colors, process.stdout.columns ?? 100),
       ...(shown.length > 0 ? [''] : []),
       summaryOf(findings, colors),
+      ...(shown.some(({ docs }) => docs !== undefined) ? [colors.dim(whereDocsAre())] : []),
     ]
     console.log(lines.join('\n'))
   }
   return ok ? 0 : 1
 }
+
+/** The paths that findings name are those of the package, wherever it is installed. */
+const whereDocsAre = (): string =>
+  `docs/ is ${shortPath(fileURLToPath(new URL('../../docs', import.meta.url)))}`

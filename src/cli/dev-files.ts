@@ -2,13 +2,18 @@ import { writeFileSync } from 'node:fs'
 import { stringify } from 'yaml'
 import type { TestClusterConfig } from '../testing/start-cluster.ts'
 
+/** Gives editors that know YAML every key with its meaning. */
+export const SCHEMA_LINE =
+  '# yaml-language-server: $schema=./node_modules/segregato/database.schema.json'
+
 /** The `database.yml` of a cluster on this machine; the password stands in `.env`. */
 export const databaseYaml = (config: TestClusterConfig): string => {
   const { database, username, host, pool } = config.master
   const nodes = Object.entries(config).map(
     ([name, { port }]) => `  ${name}:\n    <<: *default\n    port: ${port}\n`,
   )
-  return `# Written by \`segregato dev\`, which starts these servers.
+  return `${SCHEMA_LINE}
+# Written by \`segregato dev\`, which starts these servers.
 default: &default
   adapter: postgresql
   database: ${stringify(database).trim()}

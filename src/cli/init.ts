@@ -1,10 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { parse as parseEnvironment } from 'dotenv'
 import { loadConfig } from '../config/load.ts'
 import { ConfigError } from '../errors.ts'
 import type { GlobalOptions } from './command.ts'
-import { writeNew } from './dev-files.ts'
+import { SCHEMA_LINE, writeNew } from './dev-files.ts'
 import { composeFile } from './init-compose.ts'
 import type { ComposeServer } from './init-compose.ts'
 import { colorsFor } from './output.ts'
@@ -40,7 +41,10 @@ export const init = async ({ single = false }: InitOptions): Promise<number> => 
   write('.env', environmentFile(), 'passwords: keep it out of version control')
   const compose = COMPOSE_NAMES.find((name) => existsSync(name)) ?? 'compose.yml'
   write(compose, text, 'the servers')
-  const doubts = written.size === 3 ? [] : findDoubts(servers, written, compose)
+  const doubts = [
+    ...(written.size === 3 ? [] : findDoubts(servers, written, compose)),
+    ...(isPublic('.env') ? ['git does not ignore .env: echo .env >>.gitignore'] : []),
+  ]
   if (doubts.length > 0) console.log(['', ...doubts].join('\n'))
   console.log(['', ...nextSteps(colors)].join('\n'))
   return 0
@@ -51,10 +55,8 @@ const nextSteps = (colors: Colors): readonly string[] => [
   `npx segregato check       ${colors.dim('asks them who they are')}`,
 ]
 
-const databaseYaml = (
-  servers: readonly ComposeServer[],
-  single: boolean,
-): string => `# Written by \`segregato init\`. database.example.yml of the package segregato shows every option.
+const databaseYaml = (servers: readonly ComposeServer[], single: boolean): string => `${SCHEMA_LINE}
+# Written by \`segregato init\`. database.example.yml of the package segregato shows every option.
 default: &default
   adapter: postgresql
   database: blog
@@ -90,11 +92,15 @@ const findDoubts = (
 ): readonly string[] => {
   if (written.size === 0) return []
   const variables = existsSync('.env') ? parseEnvironment(readFileSync('.env')) : {}
-  if (!variables['DB_PASSWORD'] && !process.env['DB_PASSWORD']) {
-    return ['.env has no DB_PASSWORD, which the other files need: add one of your choice']
-  }
   const wanted = servers.map(({ port }) => portOf(port, variables)).join(', ')
-  if (!written.has(compose)) return [`${compose} must have servers on the ports ${wanted}`]
+  const lacksServers = written.has(compose)
+    ? []
+    : [`${compose} must have servers on the ports ${wanted}`]
+  if (!variables['DB_PASSWORD'] && !process.env['DB_PASSWORD']) {
+    const doubt = '.env has no DB_PASSWORD, which the other files need: add one of your choice'
+    return [doubt, ...lacksServers]
+  }
+  if (lacksServers.length > 0) return lacksServers
   try {
     const { primary, replicas } = loadConfig({ config: 'database.yml' })
     const configured = [primary, ...replicas].map(({ port }) => port).join(', ')
@@ -105,6 +111,10 @@ const findDoubts = (
     return [`database.yml cannot be used yet:\n${error.message}`]
   }
 }
+
+/** Whether git would take a file; false where there is no git, or no repository. */
+const isPublic = (path: string): boolean =>
+  spawnSync('git', ['check-ignore', '--quiet', path], { stdio: 'ignore' }).status === 1
 
 /** What `${PRIMARY_PORT:-5432}` is for Compose. */
 const portOf = (port: string, variables: Readonly<Record<string, string>>): number => {

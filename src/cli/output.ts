@@ -2,11 +2,12 @@ import pc from 'picocolors'
 
 export type Colors = ReturnType<typeof pc.createColors>
 
-/** Colours for one output: none when it is no terminal, or when `NO_COLOR` says so. */
-export const colorsFor = (stream: { readonly isTTY?: boolean }): Colors =>
-  pc.createColors(
-    stream.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
-  )
+/** Colours for one output: in a terminal, or where `FORCE_COLOR` says so; `NO_COLOR` is above both. */
+export const colorsFor = (stream: { readonly isTTY?: boolean }): Colors => {
+  const { NO_COLOR, FORCE_COLOR = '', TERM } = process.env
+  const isForced = !['', '0', 'false'].includes(FORCE_COLOR)
+  return pc.createColors(!NO_COLOR && (isForced || (stream.isTTY === true && TERM !== 'dumb')))
+}
 
 /** A cell: its text, and how it is painted once it has its width. */
 export interface Cell {
@@ -55,10 +56,10 @@ export const wrapText = (text: string, width: number): readonly string[] => {
 }
 
 /** JSON for scripts: what is unknown is `null`, so that every key is always there. */
-export const toJson = (value: unknown): string =>
+export const toJson = (value: unknown, indent = 2): string =>
   JSON.stringify(
     value,
     (_key, inner: unknown) =>
       inner === undefined ? null : typeof inner === 'bigint' ? String(inner) : inner,
-    2,
+    indent,
   )

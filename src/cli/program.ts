@@ -37,7 +37,7 @@ const createProgram = (version: string, done: (status: number) => void): Command
     .option('--config <file>', 'the configuration file (default: DB_CONFIG, else database.yml)')
     .option('--env <name>', 'its environment (default: DB_ENV, NODE_ENV, else development)')
     .option('--verbose', 'errors with their stack; what is in order too')
-    .version(version, '--version', 'the version')
+    .version(version, '-V, --version', 'the version')
     .helpOption('-h, --help', 'this text')
     .helpCommand('help [command]', 'the options of a command')
     .addHelpText('after', examples(['npx segregato init', 'npx segregato check --env production']))
@@ -130,12 +130,13 @@ const createProgram = (version: string, done: (status: number) => void): Command
         'Without a terminal --watch prints a line per node each time.',
     )
     .option('--watch', 'keep asking')
+    .option('--json', 'for scripts: unknown values as null; with --watch a line each time')
     .addOption(
       numberOption('interval', 'milliseconds between two questions', 100, 3_600_000, 1_000),
     )
     .addHelpText(
       'after',
-      examples(['npx segregato status', 'npx segregato status --watch --interval 500']),
+      examples(['npx segregato status --json', 'npx segregato status --watch --interval 500']),
     )
 
   add(

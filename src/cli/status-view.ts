@@ -1,3 +1,4 @@
+import type { ClusterConfig } from '../config/types.ts'
 import { formatAddress, formatBytes, formatMs } from './format.ts'
 import { alignRows } from './output.ts'
 import type { Cell, Colors } from './output.ts'
@@ -109,3 +110,31 @@ export const statusLines = (samples: readonly Sample[], time: string): readonly 
   samples.map((sample) =>
     [time, sample.node.name, sample.node.role, healthOf(sample).text, lagText(sample)].join('\t'),
   )
+
+/** What `status --json` prints; `undefined` is unknown and becomes `null`. */
+export const describeSamples = (
+  samples: readonly Sample[],
+  { environment, file }: ClusterConfig,
+): object => ({
+  at: new Date().toISOString(),
+  environment,
+  file,
+  nodes: samples.map((sample) => {
+    const { node, role, failure, replayPaused, lagBytes, lagMs, lagIsLeast } = sample
+    const health = healthOf(sample)
+    return {
+      node: node.name,
+      configuredRole: node.role,
+      host: node.host,
+      port: node.port,
+      role,
+      ok: health.level === 'good',
+      health: health.text,
+      failure,
+      replayPaused,
+      lagBytes,
+      lagMs: lagMs && Math.round(lagMs),
+      lagIsLeast,
+    }
+  }),
+})

@@ -4,15 +4,16 @@ import type { ClusterConfig } from '../config/types.ts'
 import { sourceOptions } from './command.ts'
 import type { GlobalOptions } from './command.ts'
 import { formatMs } from './format.ts'
-import { colorsFor } from './output.ts'
+import { colorsFor, toJson } from './output.ts'
 import { Sampler } from './sampler.ts'
 import type { Sample } from './sampler.ts'
 import { describeSource } from './source-line.ts'
-import { LagHistory, statusLines, statusTable } from './status-view.ts'
+import { describeSamples, LagHistory, statusLines, statusTable } from './status-view.ts'
 import { Screen, waitForQuit } from './terminal.ts'
 
 interface StatusOptions extends GlobalOptions {
   readonly watch?: boolean
+  readonly json?: boolean
   readonly interval: number
 }
 
@@ -25,20 +26,30 @@ export const status = async (options: StatusOptions): Promise<number> => {
   const waitMs = Math.max(1_000, Math.min(options.interval, 3_000))
   const sampler = new Sampler(config, { connectMs: waitMs, answerMs: waitMs })
   try {
-    if (!options.watch) await showOnce(sampler, config)
-    else if (process.stdout.isTTY) await watchScreen(sampler, config, options.interval)
-    else await watchLines(sampler, options.interval)
+    const { watch, interval, json = false } = options
+    if (!watch) await showOnce(sampler, config, json)
+    else if (process.stdout.isTTY && !json) await watchScreen(sampler, config, interval)
+    else
+      await watchLines(sampler, interval, (samples) =>
+        json
+          ? [toJson(describeSamples(samples, config), 0)]
+          : statusLines(samples, new Date().toISOString()),
+      )
   } finally {
     sampler.close()
   }
   return 0
 }
 
-const showOnce = async (sampler: Sampler, config: ClusterConfig): Promise<void> => {
+const showOnce = async (sampler: Sampler, config: ClusterConfig, json: boolean): Promise<void> => {
   let samples = await sampler.sample()
   if (samples.some(({ lagIsLeast }) => lagIsLeast)) {
     await sleep(SECOND_LOOK_MS)
     samples = await sampler.sample()
+  }
+  if (json) {
+    console.log(toJson(describeSamples(samples, config)))
+    return
   }
   const colors = colorsFor(process.stdout)
   console.log([describeSource(config, colors), '', ...statusTable(samples, colors)].join('\n'))
@@ -79,11 +90,15 @@ const watchScreen = async (
   if (lines.length > 0) console.log(lines.join('\n'))
 }
 
-const watchLines = async (sampler: Sampler, intervalMs: number): Promise<void> => {
+const watchLines = async (
+  sampler: Sampler,
+  intervalMs: number,
+  linesOf: (samples: readonly Sample[]) => readonly string[],
+): Promise<void> => {
   const { quit, restore } = waitForQuit(process.stdin)
   try {
     await repeat(sampler, intervalMs, quit, (samples) => {
-      console.log(statusLines(samples, new Date().toISOString()).join('\n'))
+      console.log(linesOf(samples).join('\n'))
     })
   } finally {
     restore()

@@ -77,6 +77,15 @@ test('init writes files that explain-config reads', async () => {
   await project.run(program, ['init'])
   expect(readFileSync(project.path('compose.yml'), 'utf8')).toContain('replica2')
   expect(await project.run(program, ['explain-config'])).toContain('replica2')
+  // Nobody listens: what it advises can be read.
+  const check = await project.run('sh', ['-c', '"$0" check || true', program], {
+    PRIMARY_PORT: '1',
+    REPLICA1_PORT: '2',
+    REPLICA2_PORT: '3',
+  })
+  const [, page = '', docs = ''] =
+    /docs\/([\w-]+\.md)#unreachable[^]*^docs\/ is (.+)$/m.exec(check) ?? []
+  expect(readFileSync(project.path(join(docs, page)), 'utf8')).toContain('### unreachable')
 })
 
 test('importing and requiring give the same module, without a warning', async () => {

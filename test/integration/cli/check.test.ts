@@ -1,3 +1,4 @@
+import { basename, isAbsolute } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { closedPorts } from '../../support/cluster.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/servers.ts'
@@ -55,6 +56,8 @@ test('for people it is a table with one line a node and a summary', async () => 
   expect(stdout).toMatch(/^note +replica1, replica2 +hot_standby_feedback is off/m)
   expect(stdout).toContain('docs/command-line.md#hot-standby-feedback')
   expect(stdout).toMatch(/^No problems: 1 note$/m)
+  const [, docs = ''] = /^docs\/ is (.+)$/m.exec(stdout) ?? []
+  expect(isAbsolute(docs) && basename(docs)).toBe('docs')
   expect(stdout).not.toContain('\x1b')
   expect((await cli.run(['check', '--verbose'])).stdout).toMatch(
     /^ok +replica1, replica2 +is a replica/m,
@@ -85,7 +88,9 @@ test('a wrong password', async () => {
   const output = await checked()
   expect(output.status).toBe(1)
   expect(found(output, 'problem')).toEqual(['refused replica1'])
+  expect(output.nodes[1]).toMatchObject({ reachable: false, failureKind: 'refused' })
   expect(JSON.stringify(output)).not.toContain('wrong-one')
+  expect((await cli.run(['check'])).stdout).toMatch(/^replica1 +replica +refused$/m)
 })
 
 test('one server under two names', async () => {

@@ -23,6 +23,32 @@ test('once, without a terminal: a table and the end', async () => {
   expect(stdout).not.toContain('\x1b')
 })
 
+test('--json: once, and with --watch a line each time', async () => {
+  const { status, stdout } = await cli.run(['status', '--json'])
+  expect(status).toBe(0)
+  const { environment, nodes } = JSON.parse(stdout) as StatusOutput
+  expect(environment).toBe('development')
+  expect(nodes).toMatchObject([
+    { node: 'master', role: 'primary', ok: true, failure: null, lagMs: null },
+    {
+      node: 'replica1',
+      role: 'replica',
+      ok: true,
+      health: 'healthy',
+      lagBytes: expect.any(Number),
+    },
+    { node: 'replica2', role: 'replica', ok: true, health: 'healthy', lagMs: expect.any(Number) },
+  ])
+  const program = run([cli.program, 'status', '--watch', '--json', '--interval', '100'], {
+    cwd: cli.project,
+    env: PLAIN_ENVIRONMENT,
+  })
+  while (program.lines.length < 2) await sleep(20)
+  program.child.kill('SIGTERM')
+  expect(await program.ended).toBe(0)
+  for (const line of program.lines) expect((JSON.parse(line) as StatusOutput).nodes).toHaveLength(3)
+})
+
 test('--watch without a terminal prints lines until a signal', async () => {
   const program = run([cli.program, 'status', '--watch', '--interval', '100'], {
     cwd: cli.project,
@@ -43,6 +69,11 @@ test('swapped roles show', async () => {
   expect(stdout).toMatch(/^master +primary .+ is a replica$/m)
   expect(stdout).toMatch(/^replica1 +replica .+ is a primary$/m)
 })
+
+interface StatusOutput {
+  readonly environment: string
+  readonly nodes: readonly object[]
+}
 
 const ALTERNATE_SCREEN = '\x1b[?1049h'
 const ORDINARY_SCREEN = '\x1b[?1049l'

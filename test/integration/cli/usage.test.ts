@@ -19,7 +19,8 @@ test.each(COMMANDS)('%s has help with examples', async (name) => {
 test('the help names every command, and the version is that of the package', async () => {
   const { stdout } = await cli.run(['--help'])
   for (const name of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
-  expect((await cli.run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+  for (const flag of ['--version', '-V'])
+    expect((await cli.run([flag])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
 
 test.each([
@@ -99,6 +100,7 @@ test('no command shows a secret, whatever happens', async () => {
     'check',
     'check --json',
     'status',
+    'status --json',
     'explain-config',
     'explain-config --json',
     'init',

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -124,6 +125,31 @@ test('a .env without the password', async () => {
   writeFileSync('.env', 'OTHER=1\n')
   await init({})
   expect(said.at(-2)).toContain('.env has no DB_PASSWORD')
+})
+
+test('a .env without the password, beside a compose file of the project’s own: both are said', async () => {
+  writeFileSync('.env', 'OTHER=1\n')
+  writeFileSync('compose.yaml', 'services: {}\n')
+  await init({})
+  expect(said.at(-2)).toBe(
+    '\n.env has no DB_PASSWORD, which the other files need: add one of your choice\n' +
+      'compose.yaml must have servers on the ports 5432, 5433, 5434',
+  )
+})
+
+test('in a git repository it says when the passwords would be published', async () => {
+  execFileSync('git', ['init', '--quiet'])
+  await init({})
+  expect(said.at(-2)).toBe('\ngit does not ignore .env: echo .env >>.gitignore')
+  writeFileSync('.gitignore', '.env\n')
+  await init({})
+  expect(said.join('\n').match(/git does not ignore/g)).toHaveLength(1)
+})
+
+test('editors find the schema of database.yml', async () => {
+  await init({})
+  const [line] = readFileSync('database.yml', 'utf8').split('\n')
+  expect(line).toBe(readFileSync(join(ROOT, 'database.example.yml'), 'utf8').split('\n')[0])
 })
 
 test('it says what does not fit the files of before', async () => {

@@ -102,8 +102,20 @@ describe('colours', () => {
   const painted = (isTTY?: boolean): string =>
     colorsFor(isTTY === undefined ? {} : { isTTY }).red('x')
 
+  test('FORCE_COLOR without a terminal, and NO_COLOR above it', () => {
+    vi.stubEnv('NO_COLOR', undefined)
+    vi.stubEnv('FORCE_COLOR', '1')
+    expect(painted(false)).toBe('\u001b[31mx\u001b[39m')
+    vi.stubEnv('FORCE_COLOR', '0')
+    expect(painted(false)).toBe('x')
+    vi.stubEnv('FORCE_COLOR', '1')
+    vi.stubEnv('NO_COLOR', '1')
+    expect(painted(false)).toBe('x')
+  })
+
   test('in a terminal only, and not with NO_COLOR or a dumb one', () => {
     vi.stubEnv('NO_COLOR', undefined)
+    vi.stubEnv('FORCE_COLOR', undefined)
     vi.stubEnv('TERM', 'xterm')
     vi.stubEnv('CI', 'true')
     expect(painted(true)).toBe('\u001b[31mx\u001b[39m')
