@@ -1,5 +1,14 @@
 import { basename, isAbsolute } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { destroyConnection, openConnection } from '../../../src/cli/connection.ts'
+import { loadConfig } from '../../../src/config/load.ts'
+import {
+  inspectLimits,
+  inspectServer,
+  inspectSlots,
+  tellsPositions,
+} from '../../../src/nodes/inspection.ts'
+import { probePosition } from '../../../src/nodes/probe.ts'
 import { closedPorts } from '../../support/cluster.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/servers.ts'
 import { type CheckOutput, found, useCommandLine, yamlOf } from './command-line.ts'
@@ -62,6 +71,28 @@ test('for people it is a table with one line a node and a summary', async () => 
   expect((await cli.run(['check', '--verbose'])).stdout).toMatch(
     /^ok +replica1, replica2 +is a replica/m,
   )
+})
+
+test('nothing that it asks leaves a timer behind, which would hold it up at its end', async () => {
+  const { primary } = loadConfig({ config: db.config as never })
+  const answerMs = 3_600_000
+  const started = vi.spyOn(globalThis, 'setTimeout')
+  const cleared = vi.spyOn(globalThis, 'clearTimeout')
+  onTestFinished(() => void vi.restoreAllMocks())
+  const client = await openConnection(primary, { connectMs: 20_000, answerMs })
+  onTestFinished(() => destroyConnection(client))
+  await inspectServer(client)
+  await inspectLimits(client)
+  await inspectSlots(client)
+  await tellsPositions(client)
+  await probePosition(client)
+  await probePosition(client)
+  const timers = started.mock.calls.flatMap(([, ms], index) =>
+    ms === answerMs ? [started.mock.results[index]!.value] : [],
+  )
+  expect(timers.length).toBeGreaterThan(4)
+  const ended = cleared.mock.calls.map(([timer]) => timer)
+  expect(timers.filter((timer) => !ended.includes(timer))).toEqual([])
 })
 
 test('a dead replica', async () => {
