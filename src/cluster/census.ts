@@ -17,10 +17,11 @@ interface Round {
 
 /** Asks all nodes at once what they are, and does not wait long for those that kept silent the last time. */
 export class Census {
-  readonly #asking = new Map<Node, Promise<void>>()
-  readonly #states = new Map<Node, ServerState>()
-  readonly #silent = new Set<Node>()
-  readonly #refusing = new Set<Node>()
+  /** Weak: nodes go with `reload()`, also while they are asked, and take what they said along. */
+  readonly #asking = new WeakMap<Node, Promise<void>>()
+  readonly #states = new WeakMap<Node, ServerState>()
+  readonly #silent = new WeakSet<Node>()
+  readonly #refusing = new WeakSet<Node>()
 
   /** What the nodes that answer say now. */
   async take(nodes: readonly Node[]): Promise<Round> {

@@ -13,6 +13,7 @@ import type { Core } from './core.ts'
 import { Deadline } from './deadline.ts'
 import { judge } from './judge.ts'
 import { Lease } from './lease.ts'
+import { leftOut } from './left-out.ts'
 import { observe, UNOBSERVED } from './observe.ts'
 import type { Report } from './observe.ts'
 import { planRead } from './plan-read.ts'
@@ -77,7 +78,7 @@ export const serveRead = <T>(
       const plan = planned instanceof Promise ? await planned : planned
       if (plan === undefined) {
         if (await deadline.race(reconsider(core, failures), () => {})) continue
-        throw exhausted(failures)
+        throw exhausted(core, options, failures)
       }
       const { node, routing } = plan
       report.routed(routing, plan.shadow?.name)
@@ -205,7 +206,8 @@ const reconsider = async (core: Core, { tried, mistaken }: Failures): Promise<bo
 }
 
 /** When nothing is left: a mistake in the configuration is called by its name. */
-const exhausted = ({ problems, last, fault }: Failures): Error => {
+const exhausted = (core: Core, options: ReadOptions, failures: Failures): Error => {
+  const { problems, last, fault } = failures
   // These say it themselves: no node is at fault.
   if (fault?.follows.read === 'replica' || fault?.follows.read === 'primary') return last as Error
   if (fault?.follows.node === 'disable') {
@@ -217,5 +219,7 @@ const exhausted = ({ problems, last, fault }: Failures): Error => {
       { cause: last },
     )
   }
-  return new NoReplicaAvailableError(problems, { cause: last })
+  return new NoReplicaAvailableError([...problems, ...leftOut(core, options, problems)], {
+    cause: last,
+  })
 }

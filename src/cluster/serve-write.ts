@@ -12,7 +12,6 @@ import { Deadline } from './deadline.ts'
 import { judge } from './judge.ts'
 import { Lease } from './lease.ts'
 import { observe } from './observe.ts'
-import type { Report } from './observe.ts'
 import type { CallOptions, RoutedResult, Routing } from './statement.ts'
 import type { ObservedStatement } from './telemetry.ts'
 
@@ -95,17 +94,21 @@ export const serveWrite = (
   const { text } = config
   return observe(core, { text, table: options.table }, async (report) => {
     report.routed(writeRouting(core.primary))
+    // Who is the primary may have changed while the statement ran.
+    let refused = core.primary
     try {
-      return await writeOnce(core, config, options, deadline, report)
+      return await writeOnce(core, config, options, deadline, (node) => {
+        refused = node
+        report.routed(writeRouting(node))
+      })
     } catch (error) {
       if (!isFault(error, 'read-only server or transaction')) throw error
-      const { primary } = core
-      const limitMs = primary.config.connectTimeoutMs
+      const limitMs = refused.config.connectTimeoutMs
       const found = await core.failover.find(deadline, { limitMs, patient: false })
       // The application's own READ ONLY; or a text that may have committed something before.
-      if (found === primary || hasControl(config.text)) throw error
-      report.failed(primary.name, describeFailure(error as Error))
-      return writeOnce(core, config, options, deadline, report)
+      if (found === refused || hasControl(config.text)) throw error
+      report.failed(refused.name, describeFailure(error as Error))
+      return writeOnce(core, config, options, deadline, (node) => report.routed(writeRouting(node)))
     }
   })
 }
@@ -115,12 +118,12 @@ const writeOnce = async (
   config: QueryConfig,
   { asPool }: WriteOptions,
   deadline: Deadline,
-  report: Report,
+  leased: (from: Node) => void,
 ): Promise<RoutedResult> => {
   const lease = await leaseWriter(core, deadline)
   const { node } = lease
   const routing = writeRouting(node)
-  report.routed(routing)
+  leased(node)
   const write = lease.client.query(config)
   try {
     const result = await deadline.race(write, () => {}, deadline.reserve(SETTLE_TIMEOUT_MS))

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
 import { afterEach, expect, test } from 'vitest'
 import type { Cluster } from '../../../src/cluster/cluster.ts'
 import { connect } from '../../../src/cluster/connect.ts'
@@ -314,6 +315,35 @@ test('an address of a replica that leads to another cluster serves nothing, unti
   proxy.lead(servers.config['replica1']!)
   proxy.reset()
   await expect.poll(answering, { timeout: 20_000 }).toBe('replica1')
+})
+
+test('a write that is refused by a primary which has left the configuration runs on the new one', async () => {
+  const { servers, cluster } = await start()
+  await cluster.writer.query(`
+    CREATE FUNCTION refuse_on(old int) RETURNS int LANGUAGE plpgsql AS $$
+    BEGIN
+      IF inet_server_port() = old THEN
+        PERFORM pg_advisory_lock(1);
+        RAISE EXCEPTION 'cannot execute INSERT in a read-only transaction' USING ERRCODE = '25006';
+      END IF;
+      INSERT INTO posts VALUES (1);
+      RETURN inet_server_port();
+    END $$`)
+  await received(cluster, 0)
+  const { master, replica1, replica2 } = servers.config
+  const beside = new Client({ connectionString: servers.url('master') })
+  await beside.connect()
+  await beside.query('SELECT pg_advisory_lock(1)')
+  const write = cluster.writer.query('SELECT refuse_on($1) AS port', [master.port])
+  const waits = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`
+  await expect.poll(async () => (await beside.query(waits)).rowCount).toBe(1)
+  await servers.promote('replica1')
+  const reloaded = cluster.reload({ config: { master: replica1, replica2 } as never })
+  await expect.poll(() => rolesOf(cluster)).toEqual({ master: 'primary', replica2: 'replica' })
+  await beside.query('SELECT pg_advisory_unlock(1)')
+  expect((await write).rows).toEqual([{ port: replica1!.port }])
+  await reloaded
+  await beside.end()
 })
 
 test('close() during a failover ends what waits', async () => {

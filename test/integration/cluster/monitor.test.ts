@@ -2,7 +2,6 @@ import { expect, test, vi } from 'vitest'
 import type { LagEvent } from '../../../src/cluster/events.ts'
 import { CONTROL_SUFFIX } from '../../../src/nodes/node.ts'
 import { EXECUTE } from '../../../src/cluster/statement.ts'
-import { NoReplicaAvailableError } from '../../../src/errors.ts'
 import { startCluster } from '../../../src/testing/start-cluster.ts'
 import { WHO } from '../../support/cluster.ts'
 import { observe, PATIENCE, useServers } from '../../support/observed.ts'
@@ -236,7 +235,10 @@ test('a server of another cluster serves nothing, until it is mended', async () 
   expect(await serving(observed)).toEqual(['replica1'])
   await expect(
     observed.cluster.using('foreign', () => observed.cluster.reader.query(WHO)),
-  ).rejects.toThrow(NoReplicaAvailableError)
+  ).rejects.toMatchObject({
+    code: 'SEGREGATO_NO_REPLICA',
+    nodes: [{ node: 'foreign', problem: 'belongs to another cluster' }],
+  })
   expect(observed.events.at(-1)).toMatchObject({ node: 'foreign', error: 'other-system' })
   await observed.cluster.close()
   await foreign.close()
