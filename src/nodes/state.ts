@@ -65,13 +65,28 @@ const FULL = statementFor(FACTS)
 /** Of the prepared statement on the connection that is kept for questions. */
 export const PROBE_NAME = 'segregato_state'
 
+/**
+ * What a server denies is asked for again after this time, then each time twice as long: rights may have
+ * been granted, and every refusal is a line in the server's log.
+ */
+const DENIED_MS = 5_000
+const DENIED_LONGEST_MS = 300_000
+
 /** Asks one server for its state in one statement, which leaves out what the server is known to deny. */
 export class StateProbe {
+  readonly #firstPauseMs: number
   #denied: ReadonlySet<Fact> = new Set()
+  #pauseMs: number
+  #recheckAt = Infinity
 
-  /** What the server denies, in the words of its functions' purpose. */
-  get denied(): readonly string[] {
-    return [...this.#denied]
+  /** @param pauseMs - after which what was denied is asked for again the first time */
+  constructor(pauseMs = DENIED_MS) {
+    this.#firstPauseMs = this.#pauseMs = pauseMs
+  }
+
+  /** Whether the server tells how far it has come, as far as is known. */
+  get tellsPosition(): boolean {
+    return !this.#denied.has('position')
   }
 
   /**
@@ -80,13 +95,22 @@ export class StateProbe {
    */
   async ask(client: Questioned, name?: string): Promise<ServerState> {
     const at = performance.now()
+    if (at >= this.#recheckAt) await this.#learn(client, [...this.#denied])
     try {
       return stateFrom(await this.#row(client, name), at)
     } catch (error) {
       if (!isRefusal(error)) throw error
-      this.#denied = await deniedFacts(client)
+      this.#pauseMs = this.#firstPauseMs
+      await this.#learn(client, FACTS)
       return stateFrom(await this.#row(client, name), at)
     }
+  }
+
+  async #learn(client: Questioned, facts: readonly Fact[]): Promise<void> {
+    this.#recheckAt = performance.now() + this.#pauseMs
+    this.#pauseMs = Math.min(DENIED_LONGEST_MS, this.#pauseMs * 2)
+    this.#denied = await deniedFacts(client, facts)
+    if (this.#denied.size === 0) this.#recheckAt = Infinity
   }
 
   async #row(client: Questioned, name: string | undefined): Promise<Row | undefined> {
@@ -98,9 +122,12 @@ export class StateProbe {
 }
 
 /** Asks for each fact by itself. */
-const deniedFacts = async (client: Questioned): Promise<ReadonlySet<Fact>> => {
+const deniedFacts = async (
+  client: Questioned,
+  facts: readonly Fact[],
+): Promise<ReadonlySet<Fact>> => {
   const denied = new Set<Fact>()
-  for (const fact of FACTS) {
+  for (const fact of facts) {
     try {
       await client.query({ text: statementFor([fact]) })
     } catch (error) {

@@ -202,6 +202,10 @@ test('what a server denies is not known, and the node is healthy', async () => {
   // With a limit, a lag that is not known is too much.
   const read = await observed.cluster.reader[EXECUTE]({ text: WHO }, { maxLagMs: 60_000 })
   expect(read.routing).toMatchObject({ node: 'master', reason: 'no-replica' })
+  // What is granted counts without a restart.
+  for (const granted of ['pg_last_wal_replay_lsn()', 'pg_current_wal_flush_lsn()'])
+    await fixture.sql('master', `GRANT EXECUTE ON FUNCTION ${granted} TO humble`)
+  await observed.until('replica1', { lagBytes: 0 })
   await observed.cluster.close()
 })
 
