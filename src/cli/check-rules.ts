@@ -142,7 +142,7 @@ const unknownFindings = (node: Answered): readonly Finding[] => {
     server.systemIdentifier === undefined && 'the system identifier',
     limits === undefined && 'connection limits',
     positions === false && 'the positions of writes (reads of a session go to it for sticky_ms)',
-    standby !== undefined && standby.replayed === undefined && 'the replayed position',
+    standby !== undefined && standby.replayed === undefined && UNTOLD,
     standby !== undefined && standby.hotStandbyFeedback === undefined && 'settings of a standby',
     node.role === 'primary' && !server.inRecovery && slots === undefined && 'replication slots',
   ].filter((one) => one !== false)
@@ -157,6 +157,9 @@ const unknownFindings = (node: Answered): readonly Finding[] => {
         ),
       ]
 }
+
+const UNTOLD =
+  'the replayed position (for sticky_ms after a write reads of a session do not go to it)'
 
 const listed = (words: readonly string[]): string =>
   words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`

@@ -15,6 +15,7 @@ export const standbyFindings = (
   return [
     ...replayFindings(node, standby),
     ...(lag === undefined || standby.replayPaused ? [] : [lagFinding(node, lag, maxLagMs)]),
+    ...(standby.replayed === undefined ? untoldFindings(node, maxLagMs) : []),
     ...slotFindings(node, standby, primary),
     ...conflictFindings(node, standby, maxLagMs),
   ]
@@ -54,6 +55,12 @@ const lagFinding = (
   return caughtUp
     ? finding(node, 'lag', 'ok', `is ${behind}`)
     : finding(node, 'lag', 'warning', `is ${behind}`)
+}
+
+const untoldFindings = (node: NodeReport, maxLagMs: number | undefined): readonly Finding[] => {
+  if (maxLagMs === undefined) return []
+  const message = `does not tell its position: with max_lag_ms: ${maxLagMs} it gets no reads`
+  return [finding(node, 'lag', 'warning', message)]
 }
 
 const slotFindings = (

@@ -35,20 +35,29 @@ export class CatchUp {
     this.#followers.delete(node)
   }
 
-  /** Whether a replica is known to have replayed this position. */
-  has(node: Node, position: Position): boolean {
-    return this.#followers.of(node).has(position)
+  /**
+   * Whether a replica shows this position. One that does not tell what it has replayed does when the
+   * position is not recent.
+   */
+  shows(node: Node, position: Position, isRecent: boolean): boolean {
+    const follower = this.#followers.of(node)
+    return follower.has(position) || (!isRecent && !follower.tells)
+  }
+
+  /** Whether all candidates refuse to tell what they have replayed. */
+  noneTells(candidates: readonly Node[]): boolean {
+    return candidates.length > 0 && candidates.every((node) => !this.#followers.of(node).tells)
   }
 
   /**
-   * Whether one of the candidates is known to have replayed this position. Those that are not are asked
-   * again, without keeping anybody waiting: else the first one that got there would serve all reads.
+   * Whether one of the candidates shows this position. Those that do not are asked again, without
+   * keeping anybody waiting: else the first one that got there would serve all reads.
    */
-  someHas(candidates: readonly Node[], position: Position): boolean {
+  someShow(candidates: readonly Node[], position: Position, isRecent: boolean): boolean {
     let some = false
     let all = true
     for (const node of candidates) {
-      if (this.#followers.of(node).has(position)) some = true
+      if (this.shows(node, position, isRecent)) some = true
       else all = false
     }
     if (some && !all) this.#recheck(candidates, position)
@@ -100,12 +109,17 @@ export class CatchUp {
       .filter((follower) => follower.tells)
     if (followers.length === 0 || timeoutMs <= 0) return Promise.resolve(false)
     return new Promise((resolve) => {
+      const left = new Set(followers)
       const waiter: Waiter = {
         position,
         wake: (reached) => {
           clearTimeout(timer)
           for (const follower of followers) follower.remove(waiter)
           resolve(reached)
+        },
+        refused: (by) => {
+          left.delete(by)
+          if (left.size === 0) waiter.wake(false)
         },
       }
       const askAll = (): void => {

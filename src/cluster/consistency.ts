@@ -125,7 +125,7 @@ export class ConsistencyKeeper {
       await this.#writes.unsettle(session)
       return
     }
-    session.reached(position)
+    this.sessions.settle(session, position)
     if (this.#history.isElsewhere(session)) await this.#history.settle(session)
     if (session.lost !== undefined) throw session.lost
   }

@@ -9,6 +9,8 @@ import type { Knowledge, Sight } from './sight.ts'
 export interface Demand {
   /** What a node must have replayed to serve; absent: any may. */
   readonly position: Position | undefined
+  /** Nodes that do not tell what they have replayed may not show it yet. */
+  readonly isRecent: boolean
   /**
    * The primary must serve: since its state was asked for, or since nobody else is known to show what
    * the session must see.
@@ -21,6 +23,7 @@ export interface Demand {
 
 const NO_DEMAND: Demand = {
   position: undefined,
+  isRecent: false,
   primary: undefined,
   session: undefined,
   waitedMs: 0,
@@ -70,14 +73,25 @@ export class Demands {
     const { writes, history, sight, catchUp } = this.#around
     if (session.pending !== undefined || history.isElsewhere(session)) return undefined
     const { position, explicit } = session
-    if (session.needsPrimary(performance.now())) {
-      if (session.isUnsettled) writes.resettle()
-      return explicit ? { ...ONLY_PRIMARY, session } : ONLY_PRIMARY
-    }
+    if (session.isUnsettled) writes.resettle()
+    const only = this.#onlyPrimary(session, candidates)
+    if (only !== undefined) return only
     if (explicit && !sight.canStay(session, candidates)) return undefined
-    if (position !== undefined && !catchUp.someHas(candidates, position)) return undefined
+    const isRecent = session.isRecent(performance.now())
+    if (position !== undefined && !catchUp.someShow(candidates, position, isRecent))
+      return undefined
     if (position === undefined && !explicit) return NO_DEMAND
     return demandOf(session, position, 0)
+  }
+
+  /** Where nobody else tells, or can be told, that it shows what the session must see. */
+  #onlyPrimary(session: Session<Node>, candidates: readonly Node[]): Demand | undefined {
+    const now = performance.now()
+    const { position, explicit } = session
+    const untold =
+      position !== undefined && session.isRecent(now) && this.#around.catchUp.noneTells(candidates)
+    if (!untold && !session.needsPrimary(now)) return undefined
+    return explicit ? { ...ONLY_PRIMARY, session } : ONLY_PRIMARY
   }
 
   async #wait(session: Session<Node>, candidates: readonly Node[]): Promise<Demand> {
@@ -93,6 +107,9 @@ export class Demands {
     if (!(await catchUp.wait(position, candidates, config.settings.waitTimeoutMs))) {
       // It may be the position that is wrong: of commits that a crash of the primary has taken back.
       if (await this.#isUnreached(position)) await this.#settleHistory(session)
+      // They may have refused to tell.
+      const only = this.#onlyPrimary(session, candidates)
+      if (only !== undefined) return { ...only, waitedMs: performance.now() - startedAt }
     }
     // What the process writes meanwhile is not this read's to wait for.
     return demandOf(session, position, performance.now() - startedAt)
@@ -117,6 +134,7 @@ const demandOf = (
   waitedMs: number,
 ): Demand => ({
   position,
+  isRecent: session.isRecent(performance.now()),
   primary: undefined,
   session: session.explicit ? session : undefined,
   waitedMs,

@@ -21,6 +21,8 @@ export type Reached = Omit<Position, 'systemIdentifier'>
 export interface Waiter {
   readonly position: Position
   readonly wake: (reached: boolean) => void
+  /** A replica does not tell: it is of no use to wait for it. */
+  readonly refused: (by: Follower) => void
 }
 
 /** What one replica has replayed as far as is known, and who waits for more. */
@@ -58,7 +60,7 @@ export class Follower {
 
   /** Whether it tells positions at all. */
   get tells(): boolean {
-    return !this.#line.isRefused
+    return this.#line.tellsPosition
   }
 
   /** Whether it is known to have replayed a position. A log sequence number of another timeline says nothing. */
@@ -74,6 +76,10 @@ export class Follower {
   }
 
   add(waiter: Waiter): void {
+    if (!this.tells) {
+      waiter.refused(this)
+      return
+    }
     this.#waiters.add(waiter)
     if (!this.#polling) void this.#poll()
   }
@@ -132,11 +138,18 @@ export class Follower {
       if (first === undefined) break
       await this.ask(first.position.timeline)
       this.isLate = this.#waiters.has(first)
+      if (!this.tells) this.#refuse()
       if (this.#waiters.size === 0) break
       await new Promise<void>((resolve) => setTimeout(resolve, pauseMs))
       pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5)
     }
     this.#polling = false
+  }
+
+  #refuse(): void {
+    const waiters = [...this.#waiters]
+    this.#waiters.clear()
+    for (const waiter of waiters) waiter.refused(this)
   }
 }
 

@@ -103,7 +103,9 @@ const choosePlan = (core: Core, situation: Situation, demand: Demand): Plan | un
   const fresh: Predicate =
     maxLagMs === undefined ? undefined : (node) => core.freshness.isWithin(node, maxLagMs)
   const sees: Predicate =
-    position === undefined ? undefined : (node) => core.consistency.catchUp.has(node, position)
+    position === undefined
+      ? undefined
+      : (node) => core.consistency.catchUp.shows(node, position, demand.isRecent)
   const accepts =
     fresh && sees ? (node: Node): boolean => fresh(node) && sees(node) : (fresh ?? sees)
   const choice = choose(accepts, sees !== undefined)

@@ -48,6 +48,11 @@ export class QuestionLine {
     this.#onSilent = onSilent
   }
 
+  /** Whether the server tells its position, as far as is known: it may have refused, here or to the monitor. */
+  get tellsPosition(): boolean {
+    return !this.isRefused && this.#node.probe.tellsPosition
+  }
+
   /** Whether the server has refused to answer, and need not be asked for the time being. */
   get isRefused(): boolean {
     return this.#refusedUntil > 0 && performance.now() < this.#refusedUntil
@@ -58,6 +63,7 @@ export class QuestionLine {
    * silent one question at a time is enough to notice its return, and nobody waits long for that.
    */
   async ask<T>(question: (client: ClientBase) => Promise<T>): Promise<T | undefined> {
+    if (this.isRefused) return undefined
     const turn = { isOver: false }
     const answer = this.#inTurn(question, turn)
     if (!this.#isSilent) return answer

@@ -46,7 +46,8 @@ export class Sessions {
 
   /** A session has come so far; without a position only the primary is sure to show it, for a while. */
   settle(session: Session<Node>, position: Position | undefined): void {
-    if (position !== undefined) session.reached(position)
-    else session.reachedUnknown(performance.now() + this.#config.settings.stickyMs)
+    const until = performance.now() + this.#config.settings.stickyMs
+    if (position !== undefined) session.reached(position, until)
+    else session.reachedUnknown(until)
   }
 }

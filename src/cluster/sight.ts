@@ -24,10 +24,14 @@ export class Sight {
   }
 
   /** An explicit session stays on the replica of its last read, while that one is healthy and far enough. */
-  canStay({ lastRead, position }: Session<Node>, candidates: readonly Node[]): boolean {
+  canStay(session: Session<Node>, candidates: readonly Node[]): boolean {
+    const { lastRead, position } = session
     if (lastRead === undefined) return true
-    if (!candidates.includes(lastRead) || lastRead.isQuarantined(performance.now())) return false
-    return position === undefined || this.#known.catchUp.has(lastRead, position)
+    const now = performance.now()
+    if (!candidates.includes(lastRead) || lastRead.isQuarantined(now)) return false
+    return (
+      position === undefined || this.#known.catchUp.shows(lastRead, position, session.isRecent(now))
+    )
   }
 
   /** The session is to be served by another node than the one that it has read from. */
@@ -82,7 +86,7 @@ export class Sight {
     const read = node === members.primary ? undefined : await catchUp.positionOf(node)
     const present = writes.latest ?? (await writes.present(false))
     const { systemIdentifier } = present ?? {}
-    if (read !== undefined) session.reached({ systemIdentifier, ...read })
+    if (read !== undefined) sessions.settle(session, { systemIdentifier, ...read })
     else sessions.settle(session, await writes.present(false))
   }
 }

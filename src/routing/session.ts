@@ -31,6 +31,7 @@ export class Session<N> {
   readonly wishes: SessionWishes
   #position: Position | undefined
   #stickyUntil = -Infinity
+  #recentUntil = -Infinity
 
   constructor(explicit: boolean, wishes: SessionWishes = {}) {
     this.explicit = explicit
@@ -47,9 +48,14 @@ export class Session<N> {
     return this.#position
   }
 
-  /** It has written or seen this. */
-  reached(position: Position): void {
+  /**
+   * It has written or seen this.
+   *
+   * @param until - for so long a node that does not tell its position may not show it yet
+   */
+  reached(position: Position, until: number): void {
     this.#position = laterOf(this.#position, position)
+    this.#recentUntil = Math.max(this.#recentUntil, until)
   }
 
   /** Its position in the present history, in place of one in an older history. */
@@ -60,6 +66,11 @@ export class Session<N> {
   /** It has written, and where cannot be known: for a while only the primary is sure to show it. */
   reachedUnknown(until: number): void {
     this.#stickyUntil = Math.max(this.#stickyUntil, until)
+  }
+
+  /** Whether what it must see is so new that a node which does not tell its position may not show it. */
+  isRecent(now: number): boolean {
+    return now < this.#recentUntil
   }
 
   /** Whether only the primary is sure to show what the session has written. */

@@ -201,6 +201,14 @@ test('what a role may not ask is unknown and no problem', async () => {
     expect(
       output.findings.find(({ code, node }) => code === 'unknown' && node === 'master')!.message,
     ).toContain('the positions of writes')
+    expect(
+      output.findings.find(({ code, node }) => code === 'unknown' && node === 'replica1')!.message,
+    ).toContain('the replayed position (for sticky_ms after a write')
+    cli.write('database.yml', yamlOf(poor, { max_lag_ms: 1_000 }))
+    expect(found(await checked(), 'warning')).toEqual(
+      expect.arrayContaining(['lag replica1', 'lag replica2']),
+    )
+    cli.write('database.yml', yamlOf(poor))
     const { stdout } = await cli.run(['check'])
     expect(stdout).toMatch(/^replica1 +replica +\S+ +unknown +segregato_replica1 \(unknown\)/m)
     expect((await cli.run(['status'])).stdout).toMatch(
