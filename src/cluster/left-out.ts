@@ -17,7 +17,7 @@ export const leftOut = (
   tried: readonly NodeProblem[],
 ): readonly NodeProblem[] => {
   const target = options.using ?? currentTarget(core)
-  const nodes = target === undefined ? core.nodes : core.nodesFor(target)
+  const nodes = target === undefined ? core.nodes : core.candidates.meantBy(target)
   const maxLagMs =
     options.maxLagMs ??
     core.consistency.sessions.explicit?.wishes.maxLagMs ??

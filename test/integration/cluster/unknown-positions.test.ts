@@ -14,7 +14,7 @@ const TOKEN_KEYS = [{ id: 'k1', secret: 'a secret of the tests' }]
 
 beforeAll(async () => {
   servers = await startCluster({ replicas: 2 })
-  proxy = await openFaultProxy(servers.config['master']!)
+  proxy = await openFaultProxy(servers.config.master)
   await open().writer.query('CREATE TABLE posts (id int PRIMARY KEY)')
 })
 afterAll(async () => {
@@ -31,7 +31,7 @@ beforeEach(async () => {
 })
 
 const open = (): Cluster => {
-  const master = { ...servers.config['master']!, port: proxy.port }
+  const master = { ...servers.config.master, port: proxy.port }
   const cluster = connect({
     tokenKeys: TOKEN_KEYS,
     config: { ...servers.config, master, settings: { waitTimeoutMs: 50 } } as never,
