@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import pg from 'pg'
 import type { QueryConfig, QueryResult } from 'pg'
 import { ScopeNestingError, StrictReadModelError } from '../errors.ts'
-import { readQueryArguments } from '../nodes/query-arguments.ts'
+import { readQueryArguments, valuesOf } from '../nodes/query-arguments.ts'
 import type { SubmittableQuery } from '../nodes/query-arguments.ts'
 import { controlOf } from '../sql/control.ts'
 import type { Control } from '../sql/control.ts'
@@ -220,6 +220,8 @@ export class ScopedClient extends EventEmitter {
   async #submit(query: SubmittableQuery, text: string): Promise<void> {
     const scope = this.#scope
     const reads = this.#purpose === 'read'
+    const refused = reads ? refusedOnReader(text, valuesOf(query)) : undefined
+    if (refused !== undefined) throw new StrictReadModelError(refused)
     if (hasControl(text)) {
       throw reads
         ? new StrictReadModelError(firstWord(text))

@@ -7,7 +7,7 @@ import { hasControl, refusedOnReader } from '../sql/read-guard.ts'
 import { firstWord } from '../sql/scan.ts'
 import type { NodeClientConfig, Purpose, Watch } from './options.ts'
 import { plainQuery } from './plain-query.ts'
-import { bindToCaller, readQueryArguments } from './query-arguments.ts'
+import { bindToCaller, readQueryArguments, valuesOf } from './query-arguments.ts'
 import type { QueryCallback, SubmittableQuery } from './query-arguments.ts'
 import type { Questioned } from './state.ts'
 
@@ -131,7 +131,8 @@ export class ReadClient extends NodeClient {
 
   protected override submit(query: SubmittableQuery, text: string): void {
     // A query object is not looked into further: it may not touch the transaction at all.
-    const refused = refusedOnReader(text) ?? (hasControl(text) ? firstWord(text) : undefined)
+    const refused =
+      refusedOnReader(text, valuesOf(query)) ?? (hasControl(text) ? firstWord(text) : undefined)
     if (refused !== undefined) {
       const refusal = new StrictReadModelError(refused)
       process.nextTick(() => query.handleError(refusal, this.connection))

@@ -7,7 +7,8 @@ export type QueryCallback = (error: Error | null | undefined, result?: QueryResu
 /** A query object of `pg` as its client drives it: a cursor, a stream, a COPY, a `pg.Query`. */
 export interface SubmittableQuery extends Submittable {
   text?: string
-  cursor?: { text?: string }
+  values?: readonly unknown[] | null
+  cursor?: { text?: string; values?: readonly unknown[] | null }
   callback?: unknown
   handleError(error: Error, connection: unknown): void
   handleReadyForQuery(connection: unknown): void
@@ -44,6 +45,10 @@ export const readQueryArguments = (args: readonly unknown[]): QueryCall => {
   }
   return { config, callback: found as QueryCallback | undefined }
 }
+
+/** The parameters of a query object. */
+export const valuesOf = ({ values, cursor }: SubmittableQuery): readonly unknown[] | undefined =>
+  values ?? cursor?.values ?? undefined
 
 const isSubmittable = (query: unknown): query is SubmittableQuery =>
   typeof query === 'object' && query !== null && typeof (query as Submittable).submit === 'function'

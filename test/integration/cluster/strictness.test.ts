@@ -1,3 +1,6 @@
+import pg from 'pg'
+import type { PoolClient } from 'pg'
+import Cursor from 'pg-cursor'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Cluster } from '../../../src/cluster/cluster.ts'
 import { StrictReadModelError } from '../../../src/errors.ts'
@@ -5,6 +8,21 @@ import { ATTACKED_TABLES, ATTACKS, expectUnchanged } from '../../support/attacks
 import { closedPorts, useCluster, withDeadReplicas } from '../../support/cluster.ts'
 
 const fixture = useCluster(ATTACKED_TABLES)
+
+/** What a query object fails with; undefined when it does not. */
+const failureOf = (client: PoolClient, query: pg.Query | Cursor): Promise<unknown> => {
+  if (query instanceof Cursor) {
+    return client
+      .query(query)
+      .read(1)
+      .then(() => undefined)
+      .catch((error: unknown) => error)
+  }
+  return new Promise((resolve) => {
+    query.on('error', resolve).on('end', () => resolve(undefined))
+    client.query(query)
+  })
+}
 
 const unchanged = (): Promise<void> => expectUnchanged(fixture.db)
 
@@ -80,6 +98,30 @@ describe.each(PLACES)('%s', (_, open) => {
     await expect(cluster.reader.query("INSERT INTO posts VALUES (2, 'no')")).rejects.toThrow(
       StrictReadModelError,
     )
+    await unchanged()
+  })
+
+  const SETTING = ['SELECT set_config($1, $2, false)', ['default_transaction_read_only', 'off']]
+  test.each<[string, () => pg.Query | Cursor]>([
+    ['a setting by a parameter of a cursor', () => Reflect.construct(Cursor, SETTING)],
+    ['a setting by a parameter of a query', () => Reflect.construct(pg.Query, SETTING)],
+    ['a command that a read-only transaction accepts', () => new pg.Query('NOTIFY posts')],
+    [
+      'a setting, then the write',
+      () => new pg.Query('SET transaction_read_only = off; TRUNCATE posts'),
+    ],
+  ])('in a query object is refused, in scopes and outside: %s', async (_name, make) => {
+    const attack = async (): Promise<unknown> => {
+      const client = await cluster.reader.connect()
+      try {
+        return await failureOf(client, make())
+      } finally {
+        client.release()
+      }
+    }
+    expect(await attack()).toBeInstanceOf(StrictReadModelError)
+    expect(await cluster.transaction(attack)).toBeInstanceOf(StrictReadModelError)
+    expect(await cluster.snapshot(attack)).toBeInstanceOf(StrictReadModelError)
     await unchanged()
   })
 
