@@ -84,9 +84,11 @@ export class Sight {
     if (node === undefined) return
     const { members, catchUp, writes, sessions } = this.#known
     const read = node === members.primary ? undefined : await catchUp.positionOf(node)
+    if (read === undefined) {
+      await writes.see(session)
+      return
+    }
     const present = writes.latest ?? (await writes.present(false))
-    const { systemIdentifier } = present ?? {}
-    if (read !== undefined) sessions.settle(session, { systemIdentifier, ...read })
-    else sessions.settle(session, await writes.present(false))
+    sessions.settle(session, { systemIdentifier: present?.systemIdentifier, ...read })
   }
 }

@@ -143,6 +143,14 @@ export class WritePositions {
     await this.present(true)
   }
 
+  /** A session has seen the primary as it is by now. */
+  async see(session: Session<Node>): Promise<void> {
+    const { sessions, answer } = (this.#next ??= this.#create())
+    sessions.add(session)
+    this.#hurry()
+    await answer
+  }
+
   /** A read needs to know how far its session has come: asks again, unless that has just been done. */
   resettle(): void {
     if (performance.now() - this.#unansweredAt >= RETRY_MS) void this.present(true)

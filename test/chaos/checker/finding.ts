@@ -10,6 +10,7 @@ export const FINDINGS = [
   'foreign-value',
   'fractured-read',
   'idle-in-transaction',
+  'internal-error',
   'late',
   'memory-leak',
   'never-returned',

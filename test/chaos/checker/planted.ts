@@ -260,6 +260,19 @@ export const PLANTED: readonly Planted[] = [
       changeFirst(history, writes, (one) => ({ ...one, outcome: 'open', returned: undefined })),
   },
   {
+    name: 'the library tripped over itself while servers were down',
+    kind: 'internal-error',
+    plant: (history) => {
+      const failed = failing(history, WRITE, 'session')
+      return {
+        ...failed,
+        operations: failed.operations.map((one) =>
+          one.id === 'planted' ? { ...one, error: "TypeError: Cannot read 'x'" } : one,
+        ),
+      }
+    },
+  },
+  {
     name: 'a call failed long after the last fault',
     kind: 'not-alive',
     plant: (history) => ({ ...failing(history, READ, 'eventual'), healedAt: -1e9 }),

@@ -6,6 +6,9 @@ import type { Finding } from './finding.ts'
 /** An explicit session that nobody can serve in time fails with a type of its own: a right answer. */
 const RIGHT_ANSWERS: ReadonlySet<string> = new Set(['SEGREGATO_STALE_REPLICAS'])
 
+/** What a program throws that has a mistake: no fault of any server is the reason. */
+const INTERNAL = /^(?:Type|Range|Reference|Syntax)Error\b/
+
 /** SQLSTATE of a read that the standby has cancelled to go on replaying. */
 const RECOVERY_CONFLICT = '40001'
 
@@ -27,6 +30,10 @@ export function* checkSurvival({ history }: Facts): Generator<Finding> {
   for (const operation of history.operations) {
     if (operation.outcome === 'ok') continue
     const { id, error = '', invoked, outcome } = operation
+    if (INTERNAL.test(error)) {
+      yield finding('internal-error', error, id)
+      continue
+    }
     if (outcome === 'open') {
       if (!ended.has(operation.process))
         yield finding('never-returned', `a call of ${operation.process} never returned`, id)

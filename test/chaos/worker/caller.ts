@@ -141,7 +141,7 @@ export class Caller {
       const { code, name, message } = error as Error & { code?: string }
       return {
         outcome: outcomeOf(way.how, error),
-        error: code ?? (name === 'Error' ? message : name),
+        error: code ?? (name === 'Error' ? message : `${name}: ${message}`),
         ...record,
       }
     }

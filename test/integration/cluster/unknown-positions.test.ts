@@ -72,6 +72,23 @@ test('a token of a session whose position the primary does not tell shows its wr
   )
 })
 
+test('a token of what was read on a primary that fell silent shows no less', async () => {
+  const [one, two] = [open(), open()]
+  await two.writer.query('INSERT INTO posts VALUES (1)')
+  const token = await one.session(
+    async (session) => {
+      expect(await ids(one)).toEqual([1])
+      await proxy.set('mute')
+      const moved = await session.movedToken()
+      await proxy.set('pass')
+      return moved
+    },
+    { consistency: 'strong' },
+  )
+  const late = open()
+  expect(await late.session(() => ids(late), { token: token! })).toEqual([1])
+})
+
 test('the same process: the primary serves until it tells the position, then replicas do again', async () => {
   const cluster = open()
   await cluster.session(async (session) => {
