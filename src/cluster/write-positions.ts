@@ -1,14 +1,10 @@
-import type { ClientBase } from 'pg'
 import type { Node } from '../nodes/node.ts'
 import type { Lsn, Position } from '../nodes/position.ts'
 import type { PositionQuestion } from '../nodes/position-question.ts'
-import { positionAt, probeWriteFacts, probeWritePosition, writeQuestion } from '../nodes/probe.ts'
-import type { WriteFacts } from '../nodes/probe.ts'
+import { positionAt, probeWritePosition, writeQuestion } from '../nodes/probe.ts'
 import type { Session } from '../routing/session.ts'
+import { PrimaryFacts } from './primary-facts.ts'
 import type { QuestionLine } from './question-line.ts'
-
-/** A promotion or a changed setting is noticed within this time. */
-const FACTS_MAX_AGE_MS = 1_000
 
 /**
  * A position that no read has needed is asked for after this time: so late that writes alone cost few
@@ -52,11 +48,7 @@ export class WritePositions {
   /** Writes since the last read that needed their positions. */
   #unread = 0
   #linger: NodeJS.Timeout | undefined
-  #facts: WriteFacts | undefined
-  #factsAt = -Infinity
-  /** How often the primary has become another one: answers to questions of before belong to the old one. */
-  #generation = 0
-  #factsFrom: ClientBase | undefined
+  readonly #facts = new PrimaryFacts()
   #timeline: number | undefined
   /** The last answer. */
   #latest: Position | undefined
@@ -81,8 +73,8 @@ export class WritePositions {
 
   /** The primary is another one: it may have another timeline. */
   reset(): void {
-    this.#generation++
-    this.#facts = this.#latest = this.#timeline = undefined
+    this.#facts.reset()
+    this.#latest = this.#timeline = undefined
   }
 
   /**
@@ -93,8 +85,7 @@ export class WritePositions {
    */
   questionWith(asynchronous: boolean, underWay: number): PositionQuestion | undefined {
     if (this.#unread > UNREAD_WRITES || underWay > SEPARATE_WRITES) return undefined
-    if (this.#facts === undefined || this.#areFactsOld(performance.now())) return undefined
-    return writeQuestion(asynchronous)
+    return this.#facts.recent === undefined ? undefined : writeQuestion(asynchronous)
   }
 
   /** A read needs the positions of all writes so far. */
@@ -106,8 +97,9 @@ export class WritePositions {
   committed(session: Session<Node>, asynchronous: boolean, lsn: Lsn | undefined): void {
     session.expected++
     this.#unread++
-    if (lsn !== undefined && this.#facts !== undefined) {
-      this.#latest = positionAt(this.#facts, lsn)
+    const facts = this.#facts.known
+    if (lsn !== undefined && facts !== undefined) {
+      this.#latest = positionAt(facts, lsn)
       this.#settle(session, this.#latest)
       return
     }
@@ -184,9 +176,9 @@ export class WritePositions {
   async #askNext(): Promise<void> {
     let question: Question | undefined
     let unsettled: readonly Session<Node>[] = []
-    const generation = this.#generation
+    const { generation } = this.#facts
     let position = await this.#primaryLine().ask(async (client) => {
-      const facts = await this.#factsOf(client)
+      const facts = await this.#facts.of(client)
       if (question === undefined) {
         // From here on it is too late to join: the next write starts a new question.
         question = this.#next
@@ -201,9 +193,9 @@ export class WritePositions {
       question = this.#next
       this.#next = undefined
     }
-    if (generation !== this.#generation) position = undefined
+    if (generation !== this.#facts.generation) position = undefined
     if (position === undefined) {
-      this.#facts = undefined
+      this.#facts.forget()
       this.#unansweredAt = performance.now()
     } else {
       this.#latest = position
@@ -236,25 +228,5 @@ export class WritePositions {
   #leaveUnsettled(session: Session<Node>): void {
     session.isUnsettled = true
     this.#unsettled.add(session)
-  }
-
-  async #factsOf(client: ClientBase): Promise<WriteFacts> {
-    const now = performance.now()
-    if (this.#facts !== undefined && !this.#areFactsOld(now) && client === this.#factsFrom) {
-      return this.#facts
-    }
-    const generation = this.#generation
-    const facts = await probeWriteFacts(client)
-    // Of the old primary they would put positions of the new one on the wrong timeline.
-    if (generation === this.#generation) {
-      this.#facts = facts
-      this.#factsAt = now
-      this.#factsFrom = client
-    }
-    return facts
-  }
-
-  #areFactsOld(now: number): boolean {
-    return now - this.#factsAt > FACTS_MAX_AGE_MS
   }
 }
