@@ -8,6 +8,8 @@ export interface LateProxy {
   readonly port: number
   /** Keeps the next statement with this text back until a cancel request has come and been answered. */
   holdUntilCancelled(text: string): void
+  /** Whether that statement has come since. */
+  readonly hasHeld: boolean
   /** How many cancel requests have come. */
   readonly cancels: number
   close(): Promise<void>
@@ -19,6 +21,7 @@ const CANCEL = Buffer.from('0000001004d2162e', 'hex')
 export const openLateProxy = async (target: { host: string; port: number }): Promise<LateProxy> => {
   const sockets = new Set<Socket>()
   let held: string | undefined
+  let hasHeld = false
   let release = (): void => {}
   let cancels = 0
   const server = createServer((client) => {
@@ -40,6 +43,7 @@ export const openLateProxy = async (target: { host: string; port: number }): Pro
       }
       if (held !== undefined && data.includes(held)) {
         held = undefined
+        hasHeld = true
         release = () => {
           release = () => {}
           onward.write(data)
@@ -53,7 +57,13 @@ export const openLateProxy = async (target: { host: string; port: number }): Pro
   return {
     host: '127.0.0.1',
     port: (server.address() as AddressInfo).port,
-    holdUntilCancelled: (text) => (held = text),
+    holdUntilCancelled: (text) => {
+      held = text
+      hasHeld = false
+    },
+    get hasHeld() {
+      return hasHeld
+    },
     get cancels() {
       return cancels
     },
@@ -61,5 +71,24 @@ export const openLateProxy = async (target: { host: string; port: number }): Pro
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
     },
+  }
+}
+
+/**
+ * Makes a call whose statement comes late, with enough time for the statement to be sent: how much that is
+ * depends on the machine, and what was never sent is not cancelled. The call must be given up.
+ */
+export const giveUpWhenSent = async (
+  proxy: LateProxy,
+  text: string,
+  call: (timeoutMs: number) => Promise<unknown>,
+): Promise<unknown> => {
+  for (let timeoutMs = 50; ; timeoutMs *= 2) {
+    proxy.holdUntilCancelled(text)
+    const outcome = await call(timeoutMs).then(
+      () => new Error('The call was not given up'),
+      (error: unknown) => error,
+    )
+    if (proxy.hasHeld) return outcome
   }
 }

@@ -7,13 +7,14 @@ import {
   DeadlineExceededError,
   InvalidArgumentError,
   NoReplicaAvailableError,
+  SegregatoError,
   WriteOutcomeUnknownError,
 } from '../../../src/errors.ts'
 import { closedPorts, useCluster, WHO, withDeadReplicas } from '../../support/cluster.ts'
 import { openFaultProxy } from '../../support/fault-proxy.ts'
 import { openCuttingProxy } from '../../support/cutting-proxy.ts'
 import type { CuttingProxy } from '../../support/cutting-proxy.ts'
-import { openLateProxy } from '../../support/late-proxy.ts'
+import { giveUpWhenSent, openLateProxy } from '../../support/late-proxy.ts'
 import { watchStatements } from '../../support/servers.ts'
 
 const fixture = useCluster('CREATE TABLE posts (id int PRIMARY KEY)')
@@ -274,16 +275,14 @@ test('a cancel that overtakes its statement is repeated: nothing runs on for nob
       )
     ).rowCount
   const sleep = { text: 'SELECT pg_sleep(603)' }
-  const options = { timeoutMs: 300 }
   const calls = [
-    () => cluster.reader[EXECUTE](sleep, options),
-    () => cluster.writer[EXECUTE](sleep, options),
-    () => cluster.transaction(() => cluster.writer.query(sleep), options),
+    (timeoutMs: number) => cluster.reader[EXECUTE](sleep, { timeoutMs }),
+    (timeoutMs: number) => cluster.writer[EXECUTE](sleep, { timeoutMs }),
+    (timeoutMs: number) => cluster.transaction(() => cluster.writer.query(sleep), { timeoutMs }),
   ]
   for (const call of calls) {
     const { cancels } = late
-    late.holdUntilCancelled(sleep.text)
-    await expect(call()).rejects.toThrow()
+    expect(await giveUpWhenSent(late, sleep.text, call)).toBeInstanceOf(SegregatoError)
     await expect.poll(() => late.cancels).toBeGreaterThan(cancels + 1)
     await expect.poll(running).toBe(0)
   }

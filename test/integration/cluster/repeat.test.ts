@@ -149,10 +149,11 @@ test('a transaction whose outcome is unknown is never repeated, and timeoutMs is
   expect([runs, await stored()]).toEqual([1, 1])
   await proxy.close()
   const straight = fixture.open()
+  await straight.writer.query('SELECT 1')
   const endless = increment(straight, 1_000, {
     ...SERIALIZABLE,
     retry: { attempts: 100 },
-    timeoutMs: 700,
+    timeoutMs: 3_000,
   })
   await expect(endless.done).rejects.toSatisfy((error: { code: string }) =>
     ['40001', 'SEGREGATO_DEADLINE_EXCEEDED'].includes(error.code),
