@@ -2,7 +2,8 @@
 # Runs the docker tests, also where there is no Docker engine yet and no image registry in reach.
 #
 #   POSTGRES_IMAGE   the image to test with; without it one is built from docker/Dockerfile, and one
-#                    for each other major version of docs/replication.md (PAGE_IMAGES)
+#                    for each other major version of docs/replication.md (PAGE_IMAGES), and one
+#                    that is laid out as the official images are (COMPOSE_IMAGES)
 #   ENGINE_SCRIPT    a program that prepares an engine and the image debian:trixie-slim
 #
 # Containers, networks and volumes are removed, an engine that was started here is stopped. Images
@@ -62,7 +63,9 @@ build_version() {
 
 if [ -z "${POSTGRES_IMAGE:-}" ]; then
   docker build -q -t segregato-postgres docker
+  docker build -q -t segregato-postgres:layout test/docker/layouts
   export POSTGRES_IMAGE=segregato-postgres PAGE_IMAGES=segregato-postgres
+  export COMPOSE_IMAGES='segregato-postgres segregato-postgres:layout'
   for version in $OTHER_VERSIONS; do
     docker image inspect "segregato-postgres:$version" >/dev/null 2>&1 || build_version "$version"
     PAGE_IMAGES+=" segregato-postgres:$version"

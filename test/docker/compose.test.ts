@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Cluster } from '../../src/cluster/cluster.ts'
 import { connect } from '../../src/cluster/connect.ts'
 import { freePorts } from '../../src/testing/ports.ts'
@@ -12,14 +12,19 @@ import { COMPOSE_FILE, POSTGRES_IMAGE, uniqueName } from '../support/docker.ts'
 import { ROOT } from '../support/documents.ts'
 
 const run = promisify(execFile)
-const project = uniqueName()
+
+/** Each is another place for PostgreSQL's programs, its data and its user. */
+const IMAGES = process.env['COMPOSE_IMAGES']?.split(' ') ?? [POSTGRES_IMAGE]
+
+let image: string
+let project: string
 let directory: string
 let cluster: Cluster | undefined
 let settings: Record<string, string>
 
 const compose = (...args: string[]) =>
   run('docker', ['compose', '-f', COMPOSE_FILE, '-p', project, ...args], {
-    env: { ...process.env, POSTGRES_IMAGE, ...settings },
+    env: { ...process.env, POSTGRES_IMAGE: image, ...settings },
   })
 
 /** Asks a server of the project inside its container. */
@@ -38,34 +43,6 @@ const left = async (): Promise<string[]> => {
   ])
   return found.flatMap(({ stdout }) => stdout.split('\n').filter((line) => line !== ''))
 }
-
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'segregato-compose-'))
-  const ports = (await freePorts(3)).map(String) as [string, string, string]
-  settings = {
-    // What would have to be quoted in SQL, in YAML, or in a connection string.
-    DB_PASSWORD: String.raw`it's "a" \pass:word`,
-    REPLICATION_PASSWORD: String.raw`re'pl \icate`,
-    PRIMARY_PORT: ports[0],
-    REPLICA1_PORT: ports[1],
-    REPLICA2_PORT: ports[2],
-  }
-  const example = await readFile(join(ROOT, 'database.example.yml'), 'utf8')
-  const file = join(directory, 'database.yml')
-  await writeFile(
-    file,
-    example.replace(/\bport: 543([234])\b/g, (_, digit) => `port: ${ports[Number(digit) - 2]}`),
-  )
-  vi.stubEnv('DB_PASSWORD', settings['DB_PASSWORD'])
-  await compose('up', '--wait')
-  cluster = connect({ config: file, env: 'development' })
-})
-afterAll(async () => {
-  await cluster?.close()
-  await compose('down', '--volumes', '--timeout', '0')
-  await rm(directory, { recursive: true })
-  vi.unstubAllEnvs()
-})
 
 test('without settings the ports, user, database and password are those of the examples', async () => {
   const { stdout } = await run(
@@ -102,41 +79,73 @@ test('without settings the ports, user, database and password are those of the e
   expect(services['primary']!.environment).toMatchObject({ APP_PASSWORD: password })
 })
 
-test('the configuration of database.example.yml works: a write is read on both replicas', async () => {
-  await cluster!.verify()
-  await cluster!.writer.query('CREATE TABLE posts (title text)')
-  await cluster!.writer.query("INSERT INTO posts VALUES ('Hello')")
-  for (const name of ['replica1', 'replica2'])
-    await expect
-      .poll(
-        () =>
-          cluster!
-            .using(name, async () => {
-              const { rows } = await cluster!.reader.query(
-                'SELECT title, pg_is_in_recovery() AS replica FROM posts',
-              )
-              return rows as unknown[]
-            })
-            .catch(String),
-        { timeout: 30_000 },
-      )
-      .toEqual([{ title: 'Hello', replica: true }])
-  const slots = 'SELECT slot_name, active FROM pg_replication_slots ORDER BY 1'
-  expect(await psql('primary', slots)).toBe('segregato_replica1|t\nsegregato_replica2|t\n')
-  const superusers = 'SELECT rolname FROM pg_roles WHERE rolsuper'
-  expect(await psql('primary', superusers)).toBe('postgres\n')
-})
+describe.each(IMAGES)('%s', (of) => {
+  beforeAll(async () => {
+    image = of
+    project = uniqueName()
+    directory = await mkdtemp(join(tmpdir(), 'segregato-compose-'))
+    const ports = (await freePorts(3)).map(String) as [string, string, string]
+    settings = {
+      // What would have to be quoted in SQL, in YAML, or in a connection string.
+      DB_PASSWORD: String.raw`it's "a" \pass:word`,
+      REPLICATION_PASSWORD: String.raw`re'pl \icate`,
+      PRIMARY_PORT: ports[0],
+      REPLICA1_PORT: ports[1],
+      REPLICA2_PORT: ports[2],
+    }
+    const example = await readFile(join(ROOT, 'database.example.yml'), 'utf8')
+    const file = join(directory, 'database.yml')
+    await writeFile(
+      file,
+      example.replace(/\bport: 543([234])\b/g, (_, digit) => `port: ${ports[Number(digit) - 2]}`),
+    )
+    vi.stubEnv('DB_PASSWORD', settings['DB_PASSWORD'])
+    await compose('up', '--wait')
+    cluster = connect({ config: file, env: 'development' })
+  })
+  afterAll(async () => {
+    await cluster?.close()
+    await compose('down', '--volumes', '--timeout', '0')
+    await rm(directory, { recursive: true })
+    vi.unstubAllEnvs()
+  })
 
-test('the data outlives its containers; down -v leaves nothing', async () => {
-  await cluster!.close()
-  await compose('kill')
-  await compose('up', '--wait', '--force-recreate')
-  for (const service of ['primary', 'replica1', 'replica2']) {
-    const titles = await psql(service, 'SELECT title FROM posts')
-    expect(titles).toBe('Hello\n')
-  }
-  const { stdout: logs } = await compose('logs', 'replica1')
-  expect(logs).not.toContain('copying the primary')
-  await compose('down', '--volumes', '--timeout', '0')
-  expect(await left()).toEqual([])
+  test('the configuration of database.example.yml works: a write is read on both replicas', async () => {
+    await cluster!.verify()
+    await cluster!.writer.query('CREATE TABLE posts (title text)')
+    await cluster!.writer.query("INSERT INTO posts VALUES ('Hello')")
+    for (const name of ['replica1', 'replica2'])
+      await expect
+        .poll(
+          () =>
+            cluster!
+              .using(name, async () => {
+                const { rows } = await cluster!.reader.query(
+                  'SELECT title, pg_is_in_recovery() AS replica FROM posts',
+                )
+                return rows as unknown[]
+              })
+              .catch(String),
+          { timeout: 30_000 },
+        )
+        .toEqual([{ title: 'Hello', replica: true }])
+    const slots = 'SELECT slot_name, active FROM pg_replication_slots ORDER BY 1'
+    expect(await psql('primary', slots)).toBe('segregato_replica1|t\nsegregato_replica2|t\n')
+    const superusers = 'SELECT rolname FROM pg_roles WHERE rolsuper'
+    expect(await psql('primary', superusers)).toBe('postgres\n')
+  })
+
+  test('the data outlives its containers; down -v leaves nothing', async () => {
+    await cluster!.close()
+    await compose('kill')
+    await compose('up', '--wait', '--force-recreate')
+    for (const service of ['primary', 'replica1', 'replica2']) {
+      const titles = await psql(service, 'SELECT title FROM posts')
+      expect(titles).toBe('Hello\n')
+    }
+    const { stdout: logs } = await compose('logs', 'replica1')
+    expect(logs).not.toContain('copying the primary')
+    await compose('down', '--volumes', '--timeout', '0')
+    expect(await left()).toEqual([])
+  })
 })
