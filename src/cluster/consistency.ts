@@ -9,6 +9,7 @@ import type { Session } from '../routing/session.ts'
 import { CatchUp } from './catch-up.ts'
 import { Demands } from './demand.ts'
 import type { HistoryEvent } from './events.ts'
+import type { Failover } from './failover.ts'
 import { QuestionLine } from './question-line.ts'
 import { SessionHistory } from './session-history.ts'
 import { Sessions } from './sessions.ts'
@@ -33,7 +34,8 @@ export class ConsistencyKeeper {
 
   /**
    * @param explicit - the caller's session, when one was opened
-   * @param told - of a session whose history is lost, and of a node that does not answer
+   * @param told - of a session whose history is lost, and of a node that does not answer; and who knows
+   *   whether the primary is one for sure
    */
   constructor(
     members: Members,
@@ -42,6 +44,7 @@ export class ConsistencyKeeper {
     told: {
       readonly lost: (event: HistoryEvent) => void
       readonly silent: (node: Node, withoutMs: number) => void
+      readonly failover: Failover
     },
   ) {
     this.#members = members
@@ -52,7 +55,7 @@ export class ConsistencyKeeper {
     const writes = (this.#writes = new WritePositions(primaryLine, (session, position) =>
       sessions.settle(session, position),
     ))
-    const history = (this.#history = new SessionHistory(writes, primaryLine, config, told.lost))
+    const history = (this.#history = new SessionHistory(writes, primaryLine, config, told))
     const known = { members, sessions, writes, catchUp }
     const sight = (this.sight = new Sight(known))
     this.demands = new Demands({ ...known, config, history, sight })

@@ -62,6 +62,7 @@ export class Core {
       isOneServer: () => this.oneServer,
       isOpen: () => this.state !== 'closed',
       announce: (event) => publish(this.events, 'primary', event),
+      onAnswers: () => this.watch.judgeAll(),
     })
     this.consistency = new ConsistencyKeeper(this.topology, this, () => currentSession(this), {
       lost: (event) => {
@@ -70,6 +71,7 @@ export class Core {
       },
       silent: (node, withoutMs) =>
         doubt(this, node, new NodeUnresponsiveError(node.name, withoutMs)),
+      failover: this.failover,
     })
     this.fallback = new FallbackBudget(() =>
       Math.max(1, Math.floor(this.primary.config.pool * this.settings.fallbackShare)),

@@ -28,6 +28,8 @@ interface Surroundings {
   /** False when the cluster is closed: nobody needs a primary any more. */
   readonly isOpen: () => boolean
   readonly announce: (event: PrimaryEvent) => void
+  /** All nodes have said what they are. */
+  readonly onAnswers: () => void
 }
 
 /** How a primary is looked for. */
@@ -149,6 +151,35 @@ export class Failover {
     }
   }
 
+  /**
+   * Whether a node may serve reads that must see everything which was written: the primary, unless
+   * something speaks against it. Then it is asked first; one that only refuses writes still may.
+   */
+  async vouchesFor(node: Node): Promise<boolean> {
+    // A round that has begun before says nothing about what has happened since.
+    for (let round = 0; round < 2 && !this.#trusted && !this.#showsAll(node); round++) {
+      await this.#ask()
+    }
+    if (this.#trusted) return node === this.#around.topology.primary
+    return this.#showsAll(node)
+  }
+
+  /** By what it has said since something speaks against it. */
+  #showsAll(node: Node): boolean {
+    const state = this.#answers.find((answer) => answer.node === node)?.state
+    if (state === undefined || state.at < this.#suspectedAt || state.inRecovery) return false
+    return this.#verdict !== 'split-brain' && (state.timeline ?? Infinity) >= (this.#timeline ?? 0)
+  }
+
+  /** What speaks against a node as primary, in words. */
+  problemOf(node: Node): string {
+    const state = this.#answers.find((answer) => answer.node === node)?.state
+    if (state === undefined) return 'no answer'
+    if (state.inRecovery) return 'in recovery'
+    if (this.#verdict === 'split-brain') return 'not the only one that accepts writes'
+    return state.readOnly ? 'read-only' : 'not of this history'
+  }
+
   /** One round for all who want to know now. */
   #ask(): Promise<void> {
     return (this.#round ??= this.#askAll().finally(() => (this.#round = undefined)))
@@ -160,7 +191,7 @@ export class Failover {
       await sleep(this.#pauseMs * (0.75 + 0.5 * Math.random()), undefined, { ref: false })
       this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * PAUSE_GROWTH)
     }
-    const { topology, isOneServer } = this.#around
+    const { topology, isOneServer, onAnswers } = this.#around
     const { nodes } = topology
     const { answers, allRefuse } = await this.#census.take(nodes)
     this.#answers = answers
@@ -171,6 +202,7 @@ export class Failover {
       timeline: this.#timeline,
     }
     this.#conclude(elect(this.#answers, incumbent, nodes.length, isOneServer()))
+    onAnswers()
   }
 
   #conclude(verdict: Verdict<Node>): void {
@@ -237,19 +269,12 @@ export class Failover {
     if (this.#verdict === 'split-brain') return new SplitBrainError(this.#claims)
     const problems = this.#around.topology.nodes.map((node) => ({
       node: node.name,
-      problem: this.#problemOf(node),
+      problem: this.problemOf(node),
     }))
     return new NoPrimaryError(
       problems,
       waitedMs,
       this.#reason === undefined ? {} : { cause: this.#reason },
     )
-  }
-
-  #problemOf(node: Node): string {
-    const state = this.#answers.find((answer) => answer.node === node)?.state
-    if (state === undefined) return 'no answer'
-    if (state.inRecovery) return 'in recovery'
-    return state.readOnly ? 'read-only' : 'not of this history'
   }
 }

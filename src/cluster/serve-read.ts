@@ -17,6 +17,7 @@ import { leftOut } from './left-out.ts'
 import { observe, UNOBSERVED } from './observe.ts'
 import type { Report } from './observe.ts'
 import { planRead } from './plan-read.ts'
+import type { Plan } from './plan-read.ts'
 import type { CallOptions, Routing } from './statement.ts'
 import type { ObservedStatement } from './telemetry.ts'
 
@@ -81,6 +82,15 @@ export const serveRead = <T>(
         throw exhausted(core, options, failures)
       }
       const { node, routing } = plan
+      if (
+        isInDoubt(core, plan) &&
+        !(await deadline.race(core.failover.vouchesFor(node), plan.done))
+      ) {
+        plan.done()
+        failures.tried.add(node)
+        failures.problems.push({ node: node.name, problem: core.failover.problemOf(node) })
+        continue
+      }
       report.routed(routing, plan.shadow?.name)
       const progress: Progress = { sent: false }
       // Retries earn no further retries.
@@ -104,6 +114,16 @@ export const serveRead = <T>(
   }
   return options.silent ? work(UNOBSERVED) : observe(core, options, work)
 }
+
+/**
+ * Whether a read goes to the primary for what only the primary is sure to show, while something speaks
+ * against it: what a server of the past, or one of two, shows may be another history.
+ */
+const isInDoubt = ({ failover, primary }: Core, { node, routing, session }: Plan): boolean =>
+  failover.trusted === undefined &&
+  node === primary &&
+  routing.reason !== 'using' &&
+  (routing.reason === 'strong' || session !== undefined)
 
 /** How far an attempt has come. */
 interface Progress {

@@ -13,12 +13,18 @@ import type { WritePositions } from './write-positions.ts'
 /** How often a primary that does not tell its position, or its history, is asked for it by sessions. */
 const RECHECK_MS = 1_000
 
+/** Who is told of a lost history, and says whether it can be judged. */
+interface Told {
+  readonly lost: (event: HistoryEvent) => void
+  readonly failover: { readonly trusted: Node | undefined; look(): Promise<void> }
+}
+
 /** What sessions of before a failover are worth after it. */
 export class SessionHistory {
   readonly #writes: WritePositions
   readonly #primaryLine: () => QuestionLine
   readonly #config: { readonly settings: ClusterSettings }
-  readonly #announce: (event: HistoryEvent) => void
+  readonly #told: Told
   #history: TimelineHistory | undefined
   #historyOf: number | undefined
   #historyAt = -Infinity
@@ -28,12 +34,12 @@ export class SessionHistory {
     writes: WritePositions,
     primaryLine: () => QuestionLine,
     config: { readonly settings: ClusterSettings },
-    announce: (event: HistoryEvent) => void,
+    told: Told,
   ) {
     this.#writes = writes
     this.#primaryLine = primaryLine
     this.#config = config
-    this.#announce = announce
+    this.#told = told
   }
 
   /** Whether a session's position belongs to another timeline than the primary's, as far as that is known. */
@@ -57,6 +63,12 @@ export class SessionHistory {
     const found = await this.#judge(position, present)
     // Another read of the session may have been here first.
     if (session.position !== position) return
+    // Of two servers that accept writes the other one may have it.
+    const { failover } = this.#told
+    if (found === 'lost' && failover.trusted === undefined) {
+      await failover.look()
+      return failover.trusted === undefined ? undefined : this.settle(session)
+    }
     if (found === 'contained') {
       session.moved({ ...present, lsn: position.lsn })
       return
@@ -69,7 +81,7 @@ export class SessionHistory {
   #lose(session: Session<Node>, position: Position, present: Position): void {
     const { timeline } = position
     const lsn = formatLsn(position.lsn)
-    this.#announce({
+    this.#told.lost({
       timeline,
       lsn,
       presentTimeline: present.timeline,

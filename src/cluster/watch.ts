@@ -80,6 +80,11 @@ export class NodeWatch {
     this.monitor.sync()
   }
 
+  /** Nodes have said what they are: whether each is what it should be. */
+  judgeAll(): void {
+    for (const node of this.#around.members.nodes) this.#judge(node)
+  }
+
   /** A node's health has changed. */
   changed(node: Node): void {
     if (node.health.cause === 'unreachable') this.monitor.soon(node)

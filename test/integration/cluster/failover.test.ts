@@ -10,6 +10,7 @@ import {
   NoPrimaryError,
   NoReplicaAvailableError,
   SplitBrainError,
+  StaleReplicasError,
 } from '../../../src/errors.ts'
 import { startCluster } from '../../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../../src/testing/start-cluster.ts'
@@ -209,6 +210,73 @@ test('two servers accept writes: nothing is written to either, until it is mende
   }
   await servers.follow('master', 'replica1')
   expect(await insert(setUp, 4)).toBe('replica1')
+})
+
+test('of two servers that accept writes neither serves what only the primary is sure to show', async () => {
+  const setUp = await start({ onHistoryLost: 'error' })
+  const { servers, cluster } = setUp
+  await insert(setUp, 1)
+  await received(cluster, 1)
+  await servers.pauseReplay('replica2')
+  const token = await cluster.session(async () => {
+    await insert(setUp, 2)
+    return cluster.token()
+  })
+  await servers.promote('replica1')
+  await expect
+    .poll(
+      async () => {
+        await cluster.using('replica1', () => cluster.reader.query(WHO)).catch(() => {})
+        return cluster.status().writes
+      },
+      { timeout: 20_000 },
+    )
+    .toBe('split-brain')
+  const text = 'SELECT id FROM posts ORDER BY id'
+  const read = (consistency: 'eventual' | 'session' | 'strong') =>
+    cluster.session(async () => cluster.reader[EXECUTE]({ text }, { consistency }), { token })
+  await expect(read('session')).rejects.toThrow(StaleReplicasError)
+  await expect(read('strong')).rejects.toMatchObject({
+    code: 'SEGREGATO_NO_REPLICA',
+    nodes: expect.arrayContaining([
+      { node: 'master', problem: 'not the only one that accepts writes' },
+      { node: 'replica1', problem: 'is a primary, not a replica' },
+    ]),
+  })
+  // Whoever asks for nothing of that is served; and the session is, as soon as a replica shows it.
+  expect((await read('eventual')).routing).toMatchObject({ node: 'replica2' })
+  await servers.resumeReplay('replica2')
+  const own = async () => (await read('session').catch(() => undefined))?.rows
+  await expect.poll(own).toEqual([{ id: 1 }, { id: 2 }])
+})
+
+test('two servers accept writes: what the other one has is not called lost', async () => {
+  const setUp = await start()
+  const { servers, cluster } = setUp
+  await insert(setUp, 1)
+  await received(cluster, 1)
+  const tokenKeys = [{ id: 'a', secret: 'a secret of enough characters' }]
+  const open = (config: object): Cluster => {
+    const other = connect({ config: config as never, tokenKeys })
+    opened.push(other)
+    return other
+  }
+  const old = open(servers.config)
+  await old.writer.query('SELECT 1')
+  await servers.promote('replica1')
+  const heir = open({ master: servers.config['replica1'], replica2: servers.config['replica2'] })
+  const token = await heir.session(async () => {
+    await heir.writer.query('INSERT INTO posts VALUES (2)')
+    return heir.token()
+  })
+  expect(token).toBeDefined()
+  const read = () => old.session(async () => old.reader.query('SELECT id FROM posts'), { token })
+  await expect(read()).rejects.toThrow(StaleReplicasError)
+  expect(old.status().counts.lostHistories).toBe(0)
+  await servers.follow('master', 'replica1')
+  await servers.follow('replica2', 'replica1')
+  const own = async () => (await read().catch(() => undefined))?.rows
+  await expect.poll(own).toEqual([{ id: 1 }, { id: 2 }])
 })
 
 test('a file whose master is a replica by now: the first write finds the primary', async () => {
