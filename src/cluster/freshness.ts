@@ -68,6 +68,11 @@ export class Freshness {
     return (this.#book.atMostMs(node, performance.now()) ?? Infinity) <= maxLagMs
   }
 
+  /** Whether a node has everything that the primary was known to have: all that can be told while there is none. */
+  hasAllKnown(node: Node): boolean {
+    return this.#book.hasAllKnown(node)
+  }
+
   /**
    * Asks the servers unless a candidate is known to be fresh enough. A replica that is found behind is
    * asked once more: on a busy primary it has nearly always caught up by then. While some can serve,

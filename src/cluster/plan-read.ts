@@ -48,14 +48,23 @@ export const planRead = (
           (node) => node !== primary && node.wrongServer === undefined && !tried.has(node),
         )
   const session = core.consistency.sessions.explicit
-  const maxLagMs = options.maxLagMs ?? session?.wishes.maxLagMs ?? core.config.settings.maxLagMs
+  const askedMs = options.maxLagMs ?? session?.wishes.maxLagMs
+  const maxLagMs = askedMs ?? core.settings.maxLagMs
   const level = core.consistency.sessions.levelOf(options.consistency, session)
-  const situation: Situation = { only, candidates, tried, maxLagMs }
+  // Without a primary nobody can tell how old a replica is, and reads go on. Whoever asks for a bound gets it.
+  const unmeasured = maxLagMs !== undefined && askedMs === undefined && !hasPrimary(core)
+  const fresh: Predicate =
+    maxLagMs === undefined
+      ? undefined
+      : (node) =>
+          core.freshness.isWithin(node, maxLagMs) ||
+          (unmeasured && core.freshness.hasAllKnown(node))
+  const situation: Situation = { only, candidates, tried, fresh }
   if (session?.prefersPrimary && level === 'session' && session.lost === undefined) {
     const plan = planFallback(core, situation, { session, waitedMs: 0 })
     if (plan !== undefined) return plan
   }
-  if (maxLagMs !== undefined) {
+  if (maxLagMs !== undefined && !unmeasured) {
     const ready = core.freshness
       .update(maxLagMs, candidates)
       .then(() => core.consistency.demands.of(level, session, servingOf(candidates)))
@@ -84,13 +93,17 @@ interface Situation {
   /** The replicas among the nodes that may serve and have not failed. */
   readonly candidates: readonly Node[]
   readonly tried: ReadonlySet<Node>
-  readonly maxLagMs: number | undefined
+  /** Who is not too far behind the primary; absent: all are. */
+  readonly fresh: Predicate
 }
 
 type Predicate = ((node: Node) => boolean) | undefined
 
+const hasPrimary = ({ failover, primary }: Core): boolean =>
+  failover.trusted !== undefined && !primary.isQuarantined(performance.now())
+
 const choosePlan = (core: Core, situation: Situation, demand: Demand): Plan | undefined => {
-  const { only, tried, maxLagMs } = situation
+  const { only, tried, fresh } = situation
   const { position } = demand
   if (demand.primary !== undefined && only === undefined) {
     const plan = planPrimary(core, situation, demand)
@@ -100,8 +113,6 @@ const choosePlan = (core: Core, situation: Situation, demand: Demand): Plan | un
   const now = performance.now()
   const choose = (accepts: Predicate, replicasOnly: boolean): Choice<Node> | undefined =>
     core.router.choose({ now, tried, only, accepts, replicasOnly, stay: demand.session?.lastRead })
-  const fresh: Predicate =
-    maxLagMs === undefined ? undefined : (node) => core.freshness.isWithin(node, maxLagMs)
   const sees: Predicate =
     position === undefined
       ? undefined
@@ -147,7 +158,7 @@ const planFallback = (
 /** Nobody can show what must be seen: an explicit session fails, the process's takes the freshest. */
 const planStale = (
   core: Core,
-  { candidates, maxLagMs }: Situation,
+  { candidates, fresh }: Situation,
   demand: Demand,
   behind: Node | undefined,
 ): Plan | undefined => {
@@ -159,11 +170,7 @@ const planStale = (
     )
   }
   const now = performance.now()
-  const fit = candidates.filter(
-    (node) =>
-      !node.isQuarantined(now) &&
-      (maxLagMs === undefined || core.freshness.isWithin(node, maxLagMs)),
-  )
+  const fit = candidates.filter((node) => !node.isQuarantined(now) && (fresh?.(node) ?? true))
   const node = core.consistency.catchUp.freshest(fit) ?? behind
   if (node === undefined) return undefined
   core.counts.staleReads++

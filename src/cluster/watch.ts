@@ -135,6 +135,8 @@ export class NodeWatch {
     // What is not known for a moment, as after a new connection, is no news.
     const lag = freshness.lag(node)
     if (node === members.primary || lag?.ms === undefined) return
+    // Neither is that the primary is silent: nobody can tell.
+    if (members.primary.isQuarantined(performance.now())) return
     const behind = !freshness.isWithin(node, maxLagMs)
     if (behind === this.#behind.has(node)) return
     if (behind) this.#behind.add(node)

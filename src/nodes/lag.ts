@@ -102,6 +102,15 @@ export class LagBook<Replica> {
     return { bytes, ms: bytes === 0 && current ? 0 : this.atMostMs(replica, now) }
   }
 
+  /**
+   * Whether a replica has everything that the primary was known to have when it was asked last. True
+   * when nothing is known of the primary: nothing speaks against the replica then.
+   */
+  hasAllKnown(replica: Replica): boolean {
+    const reached = this.#replicas.get(replica)
+    return reached !== undefined && reached.lsn >= (this.#samples.at(-1)?.lsn ?? 0n)
+  }
+
   #thin(): void {
     const newest = this.#samples.at(-1)?.to ?? 0
     let kept = -Infinity

@@ -83,6 +83,20 @@ test('a primary that is silent proves nothing for ever', () => {
   expect(book.lag('r', 60_000)).toEqual({ bytes: 0, ms: 60_000 })
 })
 
+test('what a replica has of all that is known of the primary', () => {
+  const book = new LagBook<string>()
+  expect(book.hasAllKnown('a')).toBe(false)
+  book.recordReplica('a', 5n, 0)
+  // Nothing is known of the primary.
+  expect(book.hasAllKnown('a')).toBe(true)
+  book.recordPrimary(1, 6n)
+  expect(book.hasAllKnown('a')).toBe(false)
+  book.recordReplica('a', 6n, 2)
+  expect(book.hasAllKnown('a')).toBe(true)
+  book.forget('a')
+  expect(book.hasAllKnown('a')).toBe(false)
+})
+
 test('an hour of delay is still told, with few samples', () => {
   const book = new LagBook<string>()
   for (let second = 0; second < 7_200; second++) book.recordPrimary(second * 1_000, BigInt(second))
