@@ -80,5 +80,7 @@ export default defineConfig({
     // `src` is published beside it.
     sourcemapExcludeSources: true,
     chunkFileNames: 'chunks/[name]-[hash].js',
+    // What the entries share is one file, not one for each set of entries that share something.
+    codeSplitting: { groups: [{ name: 'core', test: /\/src\/(?!cli|testing|web)/ }] },
   },
 })
