@@ -208,6 +208,28 @@ test('a killed primary: reads go on, writes fail and work again when it is back'
   expect(await bodies('replica1')).not.toContain('refused')
 })
 
+test.each(['replica2', 'master'] as const)(
+  'a crash: %s is started again by itself, and all of it is there',
+  async (name) => {
+    const cluster = open()
+    await nodesOf(cluster).NoteCommand.create({ body: `before the crash of ${name}` })
+    await following('replica1', 'replica2')
+    const started = (): Promise<unknown> =>
+      ask(name, 'SELECT pg_postmaster_start_time()::text AS at').catch(() => undefined)
+    const [before, copied] = [await started(), await copies('replica2')]
+    await servers.crash(name)
+    await eventually(async () => {
+      const now = await started()
+      return now !== undefined && JSON.stringify(now) !== JSON.stringify(before)
+    }).toBe(true)
+    await eventually(() => written(cluster, `after the crash of ${name}`)).toBe(true)
+    await following('replica1', 'replica2')
+    expect(await bodies('replica2')).toContain(`before the crash of ${name}`)
+    expect(await copies('replica2')).toBe(copied)
+    await eventually(() => answering(cluster, 4)).toEqual(both)
+  },
+)
+
 test('a replica whose log the primary has removed copies the primary again by itself', async () => {
   const before = await copies('replica2')
   await servers.cut('replica2')

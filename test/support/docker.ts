@@ -35,6 +35,8 @@ export interface Containers extends AsyncDisposable {
   /** All processes of the container die, and it stays down until `start()`. */
   kill(name: ServerName): Promise<void>
   start(name: ServerName): Promise<void>
+  /** The server ends at once, as in a crash, and its container with it: the engine is to start it again. */
+  crash(name: ServerName): Promise<void>
   /** Cuts a replica from the other servers. Clients still reach it. */
   cut(name: ServerName): Promise<void>
   mend(name: ServerName): Promise<void>
@@ -117,6 +119,10 @@ export const startContainers = async (
     unpause: (name) => of(name).unpause(),
     kill: (name) => of(name).kill(),
     start: (name) => of(name).start(),
+    // Nobody inside a container can kill its first process; PostgreSQL takes this for an immediate end.
+    crash: async (name) => {
+      await client.container.exec(of(name), ['/bin/sh', '-c', 'kill -QUIT 1'])
+    },
     cut: (name) => cluster.disconnect({ Container: of(name).id }),
     mend: (name) =>
       cluster.connect({
