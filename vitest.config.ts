@@ -48,7 +48,7 @@ export default defineConfig({
           // These start servers of their own, or none: containers would change nothing.
           exclude: [
             'test/integration/cluster/{failover,monitor,outside-writes,session,session-failover,survival}.test.ts',
-            'test/integration/cluster/{lag-without-primary,unknown-positions,untold-replicas,without-positions,workers}.test.ts',
+            'test/integration/cluster/{bad-input,lag-without-primary,unknown-positions,untold-replicas,without-positions,workers}.test.ts',
             'test/integration/examples/{demo,processes}.test.ts',
             'test/integration/web/*.test.ts',
             'test/integration/testing/{dev,faults,installation,leftovers}.test.ts',

@@ -10,7 +10,7 @@ import { within } from './context.ts'
 import { Core } from './core.ts'
 import type { EventSource } from './events.ts'
 import { observeScope } from './observe.ts'
-import { checkOptionNames } from './option-names.ts'
+import { checkFunction, checkOptionNames } from './option-names.ts'
 import { ReaderPool } from './reader-pool.ts'
 import { applyConfig } from './reload.ts'
 import type { ReloadOptions } from './reload.ts'
@@ -102,7 +102,7 @@ export class Cluster {
 
   /** @throws InvalidArgumentError for a number outside 0 to 1 */
   set replicaShare(share: number) {
-    if (!(share >= 0 && share <= 1))
+    if (!(typeof share === 'number' && share >= 0 && share <= 1))
       throw new InvalidArgumentError(`replicaShare must be between 0 and 1, not ${share}`)
     this.#core.router.share = share
   }
@@ -116,7 +116,8 @@ export class Cluster {
    * @throws TransactionRolledBackError when a failed statement's error was caught inside
    * @throws DeadlineExceededError after `timeoutMs`
    */
-  transaction<T>(fn: () => PromiseLike<T>, options: TransactionOptions = {}): Promise<T> {
+  async transaction<T>(fn: () => PromiseLike<T>, options: TransactionOptions = {}): Promise<T> {
+    checkFunction('transaction()', fn)
     return observeScope(this.#core, 'transaction', fn, (work) =>
       runTransaction(this.#core, work, options),
     )
@@ -128,7 +129,8 @@ export class Cluster {
    *
    * @throws ScopeNestingError for a write inside it
    */
-  snapshot<T>(fn: () => PromiseLike<T>, options: SnapshotOptions = {}): Promise<T> {
+  async snapshot<T>(fn: () => PromiseLike<T>, options: SnapshotOptions = {}): Promise<T> {
+    checkFunction('snapshot()', fn)
     return observeScope(this.#core, 'snapshot', fn, (work) =>
       runSnapshot(this.#core, work, options),
     )
@@ -150,10 +152,11 @@ export class Cluster {
    * await cluster.session(() => PostQuery.all(), { token }) // in any process with the same tokenKeys
    * ```
    */
-  session<T>(
+  async session<T>(
     fn: (session: OpenSession) => PromiseLike<T>,
     options: SessionOptions = {},
   ): Promise<T> {
+    checkFunction('session()', fn)
     return runSession(this.#core, this.#tokenKeys, fn, options)
   }
 
@@ -172,6 +175,7 @@ export class Cluster {
    * @throws UnknownNodeError when nothing has this name
    */
   async using<T>(target: Target, fn: () => PromiseLike<T>): Promise<T> {
+    checkFunction('using()', fn)
     const core = this.#core
     core.assertOpen()
     core.candidates.meantBy(target)

@@ -9,7 +9,7 @@ export class Deadline {
   #over = false
 
   /**
-   * @throws InvalidArgumentError for a time that is no positive number
+   * @throws InvalidArgumentError for a time that is no positive number, and for a signal that is none
    * @throws the signal's reason when it is aborted already
    */
   constructor({ timeoutMs, signal }: Pick<CallOptions, 'timeoutMs' | 'signal'>) {
@@ -18,6 +18,12 @@ export class Deadline {
         `timeoutMs must be a positive number of milliseconds, not ${timeoutMs}`,
       )
     }
+    // Also one of another realm, as test runners have them.
+    if (
+      signal !== undefined &&
+      typeof (signal as Partial<AbortSignal>)?.throwIfAborted !== 'function'
+    )
+      throw new InvalidArgumentError('signal must be an AbortSignal')
     signal?.throwIfAborted()
     this.#timeoutMs = timeoutMs
     this.#endsAt = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs

@@ -18,3 +18,8 @@ export const checkOptionNames = (
     `${what} has no option ${JSON.stringify(wrong)}. There are: ${names.join(', ')}`,
   )
 }
+
+/** @throws InvalidArgumentError for what cannot be run, before anything is begun for it */
+export const checkFunction = (what: string, fn: unknown): void => {
+  if (typeof fn !== 'function') throw new InvalidArgumentError(`${what} takes a function`)
+}
