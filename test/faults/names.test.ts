@@ -11,11 +11,17 @@ import type { TestCluster } from '../../src/testing/start-cluster.ts'
 import { WHO } from '../support/cluster.ts'
 
 const NAME = 'reader.segregato.test'
+const FIRST = { address: '127.0.0.1', family: 4 }
+/** macOS has no second IPv4 address of its own. */
+const SECOND =
+  process.platform === 'darwin'
+    ? { address: '::1', family: 6 }
+    : { address: '127.0.0.2', family: 4 }
 
 let servers: TestCluster
 const ways: Server[] = []
 const opened: Cluster[] = []
-let address = ''
+let found = FIRST
 let lookups = 0
 
 /** A way to a server that has an address of its own; both have one port. */
@@ -39,13 +45,13 @@ const openWay = async (target: string, host: string, port = 0): Promise<number> 
 beforeAll(async () => {
   servers = await startCluster({ replicas: 2 })
   const { lookup } = dns
-  type Callback = (error: Error | null, found: unknown, family?: number) => void
+  type Callback = (error: Error | null, what: unknown, family?: number) => void
   vi.spyOn(dns, 'lookup').mockImplementation(((name: string, options: object, done: Callback) => {
     if (name !== NAME) return lookup(name, options, done as never)
     lookups++
     const all = 'all' in options && options.all === true
     return process.nextTick(() =>
-      all ? done(null, [{ address, family: 4 }]) : done(null, address, 4),
+      all ? done(null, [found]) : done(null, found.address, found.family),
     )
   }) as never)
 })
@@ -59,9 +65,9 @@ afterAll(async () => {
 })
 
 test('C1: connections of a name that leads elsewhere move with their age, and no read fails', async () => {
-  const port = await openWay('replica1', '127.0.0.1')
-  await openWay('replica2', '127.0.0.2', port)
-  address = '127.0.0.1'
+  const port = await openWay('replica1', FIRST.address)
+  await openWay('replica2', SECOND.address, port)
+  found = FIRST
   const { master, replica1, replica2 } = servers.config
   const reader = { ...replica1!, host: NAME, port, ssl: false, maxLifetimeMs: 300 }
   const cluster = connect({ config: { master, reader } as never })
@@ -74,7 +80,7 @@ test('C1: connections of a name that leads elsewhere move with their age, and no
   }
   for (let turn = 0; turn < 5; turn++) expect(await answering()).toBe(replica1!.port)
   const before = lookups
-  address = '127.0.0.2'
+  found = SECOND
   await expect.poll(answering).toBe(replica2!.port)
   expect(lookups).toBeGreaterThan(before)
 })
