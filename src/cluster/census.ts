@@ -6,7 +6,7 @@ import { PROBE_NAME } from '../nodes/state.ts'
 import type { ServerState } from '../nodes/state.ts'
 import type { Answer } from '../routing/election.ts'
 
-const { askMs, silentMs } = RUNTIME_LIMITS.discovery
+const { askMs, askSilentMs, silentMs } = RUNTIME_LIMITS.discovery
 
 /** What came of asking all nodes. */
 interface Round {
@@ -19,7 +19,7 @@ interface Round {
 export class Census {
   /** Weak: nodes go with `reload()`, also while they are asked, and take what they said along. */
   readonly #asking = new WeakMap<Node, Promise<void>>()
-  readonly #states = new WeakMap<Node, ServerState>()
+  readonly #heard = new WeakMap<Node, { readonly state: ServerState; readonly at: number }>()
   readonly #silent = new WeakSet<Node>()
   readonly #refusing = new WeakSet<Node>()
 
@@ -34,8 +34,8 @@ export class Census {
       }),
     )
     const answers = nodes.flatMap((node) => {
-      const state = this.#states.get(node)
-      return state !== undefined && state.at >= oldest ? [{ node, state }] : []
+      const heard = this.#heard.get(node)
+      return heard !== undefined && heard.at >= oldest ? [{ node, state: heard.state }] : []
     })
     return { answers, allRefuse: nodes.every((node) => this.#refusing.has(node)) }
   }
@@ -51,15 +51,17 @@ export class Census {
   }
 
   async #askNow(node: Node): Promise<void> {
-    const answer = await ask(node.control, askMs, (client) => node.probe.ask(client, PROBE_NAME))
+    // Nobody waits for a silent one, which may only be far away.
+    const limitMs = this.#silent.has(node) ? askSilentMs : askMs
+    const answer = await ask(node.control, limitMs, (client) => node.probe.ask(client, PROBE_NAME))
     if (answer.kind === 'failed') this.#refusing.add(node)
     else this.#refusing.delete(node)
     if (answer.kind !== 'answered') {
-      this.#states.delete(node)
+      this.#heard.delete(node)
       this.#silent.add(node)
       return
     }
-    this.#states.set(node, answer.value)
+    this.#heard.set(node, { state: answer.value, at: performance.now() })
     this.#silent.delete(node)
     node.observed = answer.value
   }

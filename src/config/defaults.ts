@@ -80,7 +80,13 @@ export const RUNTIME_LIMITS = Object.freeze({
   /** A first failure is often a restart that is over soon; one that follows soon is more than that. */
   quarantine: Object.freeze({ firstMs: 500, longestMs: 30_000, stableMs: 60_000 }),
   /** A search for the primary asks all nodes at once, again and again. A new primary of a good network answers in far less. */
-  discovery: Object.freeze({ askMs: 300, silentMs: 50, firstPauseMs: 25, longestPauseMs: 100 }),
+  discovery: Object.freeze({
+    askMs: 300,
+    askSilentMs: 1_000,
+    silentMs: 50,
+    firstPauseMs: 25,
+    longestPauseMs: 100,
+  }),
   /** A server that is alive answers a probe within milliseconds, whatever it is busy with. */
   monitor: Object.freeze({
     intervalMs: 1_000,

@@ -151,6 +151,7 @@ export type WrongServer = 'other-system' | 'not-in-recovery'
 const controlConfig = (config: NodeConfig): NodeConfig => ({
   ...config,
   applicationName: `${config.applicationName}${CONTROL_SUFFIX}`,
-  // Whoever asks has less time. An attempt that hangs must not keep the next one from being made.
-  connectTimeoutMs: 1_000,
+  // An attempt that hangs must not keep the next one from being made for long; to log in over TLS takes
+  // seven round trips, which is more than a second between continents.
+  connectTimeoutMs: Math.max(1_000, Math.min(3_000, config.connectTimeoutMs)),
 })
