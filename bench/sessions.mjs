@@ -1,15 +1,19 @@
 // What sessions cost: a mixed load at level `session` beside the same at `eventual` and beside plain
 // pg, interleaved in one run on the embedded cluster. Then how long a write takes to be seen by a read
 // of its process, and how many of 10,000 inserts read back at once are missed.
-// usage: node bench/sessions.mjs [rounds] [concurrency]   (`npm run build` first)
+// Throughput is what a server gets done that has more callers than connections. With no more callers than
+// connections the same run shows latency instead: there is nothing else to do while a replica replays.
+// usage: node bench/sessions.mjs [rounds] [callers,…]   (`npm run build` first)
 import pg from 'pg'
 import { connect, StrictReadBase, StrictWriteBase } from 'segregato'
 import { startCluster } from 'segregato/testing'
 
 const rounds = Number(process.argv[2] ?? 9)
 const POOL = 10
-const concurrency = Number(process.argv[3] ?? POOL)
-const BATCH = 2_000
+const callers = (process.argv[3] ?? `${3 * POOL},${POOL}`).split(',').map(Number)
+const BATCH = 4_000
+/** A process that serves is warm: until its code is compiled each side runs at half its speed. */
+const WARM_UP = 20_000
 /** One statement in this many writes. */
 const WRITE_EVERY = 5
 
@@ -68,37 +72,38 @@ const SIDES = {
   },
 }
 
-const mixed = async ({ read, write }) => {
-  let left = BATCH
+const mixed = async ({ read, write }, statements, concurrency) => {
+  let left = statements
   const startedAt = performance.now()
   const worker = async () => {
     while (left-- > 0) await (left % WRITE_EVERY === 0 ? write() : read())
   }
   await Promise.all(Array.from({ length: concurrency }, worker))
-  return (BATCH / (performance.now() - startedAt)) * 1_000
+  return (statements / (performance.now() - startedAt)) * 1_000
 }
 const quantile = (values, q) => values.toSorted((a, b) => a - b)[Math.floor(values.length * q)]
 const median = (values) => quantile(values, 0.5)
 
-for (const [name, sides] of Object.entries(SIDES)) {
+const compare = async (name, sides, concurrency) => {
   const names = Object.keys(sides)
   const speeds = Object.fromEntries(names.map((side) => [side, []]))
-  for (let round = -1; round < rounds; round++) {
+  for (const side of names) await mixed(sides[side], WARM_UP, concurrency)
+  for (let round = 0; round < rounds; round++) {
     // In another order each time: none of them is always the first or the last.
-    const order = names.map((_, index) => names[(index + round + names.length) % names.length])
-    for (const side of order) {
-      const speed = await mixed(sides[side])
-      if (round >= 0) speeds[side].push(speed)
-    }
+    const order = names.map((_, index) => names[(index + round) % names.length])
+    for (const side of order) speeds[side].push(await mixed(sides[side], BATCH, concurrency))
   }
   const ratio = (one, other) =>
     median(speeds[one].map((speed, round) => speed / speeds[other][round])).toFixed(2)
   console.log(
-    `${name}, ${concurrency} at once, 1 write in ${WRITE_EVERY}: ` +
+    `${name}, ${concurrency} callers on pools of ${POOL}, 1 write in ${WRITE_EVERY}: ` +
       names.map((side) => `${side} ${median(speeds[side]).toFixed(0)}/s`).join(', ') +
       `; session / eventual ${ratio('session', 'eventual')}, eventual / pg ${ratio('eventual', 'pg')}, session / pg ${ratio('session', 'pg')}`,
   )
 }
+
+for (const concurrency of callers)
+  for (const [name, sides] of Object.entries(SIDES)) await compare(name, sides, concurrency)
 
 const READ_BACKS = 10_000
 let missed = 0
