@@ -105,14 +105,21 @@ const hasPrimary = ({ failover, primary }: Core): boolean =>
 const choosePlan = (core: Core, situation: Situation, demand: Demand): Plan | undefined => {
   const { only, tried, fresh } = situation
   const { position } = demand
-  if (demand.primary !== undefined && only === undefined) {
-    const plan = planPrimary(core, situation, demand)
-    if (plan !== undefined || demand.primary === 'strong') return plan
-    if (demand.primary === 'only') return planStale(core, situation, demand, undefined)
-  }
   const now = performance.now()
   const choose = (accepts: Predicate, replicasOnly: boolean): Choice<Node> | undefined =>
     core.router.choose({ now, tried, only, accepts, replicasOnly, stay: demand.session?.lastRead })
+  // What is left may be back, though it is still left alone: better than no answer.
+  const planLast = (): Plan | undefined => {
+    const last = choose(fresh, false)
+    if (last === undefined || last.node === core.primary) return last && planOf(core, demand, last)
+    return planStale(core, situation, demand, last.node)
+  }
+  if (demand.primary !== undefined && only === undefined) {
+    const plan = planPrimary(core, situation, demand)
+    if (plan !== undefined || demand.primary === 'strong') return plan
+    if (demand.primary === 'only')
+      return planStale(core, situation, demand, undefined) ?? planLast()
+  }
   const sees: Predicate =
     position === undefined
       ? undefined
@@ -128,7 +135,8 @@ const choosePlan = (core: Core, situation: Situation, demand: Demand): Plan | un
     return planFallback(core, situation, demand) ?? planStale(core, situation, demand, behind.node)
   }
   const last = choose(accepts, false)
-  return last && planOf(core, demand, last)
+  if (last !== undefined) return planOf(core, demand, last)
+  return demand.session === undefined ? planLast() : undefined
 }
 
 /** The primary, where that is what the read wants. */

@@ -23,6 +23,7 @@ afterAll(async () => {
   await servers?.close()
 })
 beforeEach(async () => {
+  await proxy.set('pass')
   for (const name of ['replica1', 'replica2']) await servers.resumeReplay(name)
   const cluster = open()
   await cluster.writer.query('TRUNCATE posts')
@@ -87,6 +88,21 @@ test('a token of what was read on a primary that fell silent shows no less', asy
   )
   const late = open()
   expect(await late.session(() => ids(late), { token: token! })).toEqual([1])
+})
+
+test('without a primary the process reads from replicas that have only just come back', async () => {
+  const cluster = open()
+  await expect.poll(() => ids(cluster)).toEqual([])
+  await writeIntoSilence(cluster, 1)
+  for (const name of ['replica1', 'replica2']) await servers.kill(name)
+  const left = () =>
+    cluster.status().nodes.filter(({ node, state }) => node !== 'master' && state === 'quarantined')
+      .length
+  await expect.poll(left).toBe(2)
+  for (const name of ['replica1', 'replica2']) await servers.start(name)
+  // Each is left alone until it has answered twice.
+  const { routing } = await cluster.reader.query('SELECT id FROM posts')
+  expect(routing).toMatchObject({ role: 'replica', reason: 'stale' })
 })
 
 test('the same process: the primary serves until it tells the position, then replicas do again', async () => {
