@@ -18,7 +18,7 @@ import type { Topology } from './topology.ts'
 const { firstPauseMs, longestPauseMs } = RUNTIME_LIMITS.discovery
 
 /** A promotion takes a second or two: the pauses are long only after that. */
-const PAUSE_GROWTH = 1.1
+const PAUSE_GROWTH = 1.02
 
 /** What `Failover` needs of its cluster. */
 interface Surroundings {

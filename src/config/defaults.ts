@@ -84,7 +84,7 @@ export const RUNTIME_LIMITS = Object.freeze({
     askMs: 300,
     askSilentMs: 1_000,
     silentMs: 50,
-    firstPauseMs: 25,
+    firstPauseMs: 20,
     longestPauseMs: 100,
   }),
   /** A server that is alive answers a probe within milliseconds, whatever it is busy with. */
