@@ -30,13 +30,12 @@ export const isAlive = (node: Node): Promise<boolean> => {
 }
 
 const answers = async (node: Node): Promise<boolean> => {
-  const { received } = node.control
   const answer = await ask(node.control, RUNTIME_LIMITS.unresponsive.answerWithinMs, (client) =>
     client.query('SELECT'),
   )
   if (answer.kind === 'answered') return true
   // On a slow network logging in alone may take longer; what answers at all is alive.
-  if (answer.kind === 'late') return node.control.received > received
+  if (answer.kind === 'late') return answer.heard
   const { node: about } = faultOf(answer.error, 'connect').follows
   return about === 'cool down' || about === 'disable'
 }

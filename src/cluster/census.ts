@@ -40,6 +40,11 @@ export class Census {
     return { answers, allRefuse: nodes.every((node) => this.#refusing.has(node)) }
   }
 
+  /** Whether a node let nobody ask it the last time. */
+  refuses(node: Node): boolean {
+    return this.#refusing.has(node)
+  }
+
   /** One question for each node at a time: one that hangs is not asked again before its time is over. */
   #ask(node: Node): Promise<void> {
     let asking = this.#asking.get(node)

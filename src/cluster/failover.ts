@@ -15,7 +15,7 @@ import type { Deadline } from './deadline.ts'
 import type { PrimaryEvent } from './events.ts'
 import type { Topology } from './topology.ts'
 
-const { firstPauseMs, longestPauseMs } = RUNTIME_LIMITS.discovery
+const { askSilentMs, firstPauseMs, longestPauseMs } = RUNTIME_LIMITS.discovery
 
 /** A promotion takes a second or two: the pauses are long only after that. */
 const PAUSE_GROWTH = 1.02
@@ -156,8 +156,13 @@ export class Failover {
    * something speaks against it. Then it is asked first; one that only refuses writes still may.
    */
   async vouchesFor(node: Node): Promise<boolean> {
-    // A round that has begun before says nothing about what has happened since.
-    for (let round = 0; round < 2 && !this.#trusted && !this.#showsAll(node); round++) {
+    const until = performance.now() + askSilentMs
+    // A round that has begun before says nothing about what has happened since; and one that keeps
+    // silent may only be far away.
+    for (let round = 0; !this.#trusted && !this.#showsAll(node); round++) {
+      const isSilent = !this.#answers.some((answer) => answer.node === node)
+      const mayAnswer = isSilent && !this.#census.refuses(node) && performance.now() < until
+      if (round >= 2 && !mayAnswer) break
       await this.#ask()
     }
     if (this.#trusted) return node === this.#around.topology.primary

@@ -6,7 +6,7 @@ import { faultOf, sqlStateOf } from '../routing/failures.ts'
 import { Deadline } from './deadline.ts'
 import { Lease } from './lease.ts'
 
-/** A server that does not answer a question in this time does not answer it. */
+/** A server of which nothing is heard for so long does not answer. A question may take several round trips. */
 const ANSWER_TIMEOUT_MS = 500
 
 /** How long anybody waits for a server that did not answer the last time. */
@@ -30,7 +30,9 @@ export class QuestionLine {
   readonly #onSilent: (withoutMs: number) => void
   #lease: Lease | undefined
   #running: Promise<unknown> | undefined
-  #askedAt = 0
+  /** When something was asked or heard last, and how much had been received by then. */
+  #heardAt = 0
+  #received = 0
   /** The question that runs was given up. */
   #abandoned = false
   /** The last question got no answer at all. */
@@ -101,6 +103,7 @@ export class QuestionLine {
 
   async #run<T>(question: (client: ClientBase) => Promise<T>): Promise<T | undefined> {
     const kept = this.#lease !== undefined
+    const { received } = this.#node.control
     this.#abandoned = false
     try {
       const lease = (this.#lease ??= await this.#take())
@@ -115,7 +118,9 @@ export class QuestionLine {
       else lease.holdProcess(false)
       return answer
     } catch (error) {
-      if (this.#abandoned || error instanceof DeadlineExceededError) this.#fallSilent()
+      // Logging in may take longer than that, and is gone on with for the next question.
+      const late = error instanceof DeadlineExceededError && received >= this.#node.control.received
+      if (this.#abandoned || late) this.#fallSilent()
       if (REFUSALS.has(sqlStateOf(error))) this.#refusedUntil = performance.now() + REFUSED_MS
       this.#giveBack(error)
       // A connection that was kept may have been closed long ago.
@@ -138,16 +143,25 @@ export class QuestionLine {
   }
 
   #watch(): void {
-    this.#askedAt = performance.now()
+    this.#heardAt = performance.now()
+    this.#received = this.#node.control.received
     if (this.#timer !== undefined) this.#timer.refresh()
     // After a stall of the event loop the answer may be there, and is read first.
     else this.#timer = setTimeout(() => setImmediate(this.#expire), KEEP_MS).unref()
   }
 
+  #hasHeard(): boolean {
+    const { received } = this.#node.control
+    if (received <= this.#received) return false
+    this.#received = received
+    this.#heardAt = performance.now()
+    return true
+  }
+
   readonly #expire = (): void => {
     if (this.#running === undefined) {
       this.#giveBack()
-    } else if (performance.now() - this.#askedAt < ANSWER_TIMEOUT_MS) {
+    } else if (this.#hasHeard() || performance.now() - this.#heardAt < ANSWER_TIMEOUT_MS) {
       this.#timer?.refresh()
     } else {
       this.#abandoned = true

@@ -152,7 +152,7 @@ const attempt = <T>(
     let lease: Lease | undefined
     let givenUp = false
     const responsiveness = core.responsivenessOf(node)
-    const over = responsiveness.begin((error) => {
+    const watched = responsiveness.begin((error) => {
       givenUp = true
       lease?.abandon()
       reject(error)
@@ -166,6 +166,7 @@ const attempt = <T>(
       }
       lease = taken
       progress.sent = true
+      watched.sends(taken.client)
       try {
         return await run({ lease: taken, routing, deadline })
       } catch (error) {
@@ -174,7 +175,9 @@ const attempt = <T>(
         throw error
       }
     }
-    work().then(resolve, reject).finally(over)
+    work()
+      .then(resolve, reject)
+      .finally(() => watched.end())
   })
 
 /** Takes note of a failed attempt, unless its error is the caller's: then it is thrown. */

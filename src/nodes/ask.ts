@@ -7,8 +7,8 @@ export type Answer<T> =
   | { readonly kind: 'answered'; readonly value: T }
   /** The server, the network or the driver said no. */
   | { readonly kind: 'failed'; readonly error: Error }
-  /** Nothing was heard in time. */
-  | { readonly kind: 'late' }
+  /** No answer came in time. `heard`: something did, so that the server is only far away, or logging in takes long. */
+  | { readonly kind: 'late'; readonly heard: boolean }
 
 /** The parts in which a time limit is measured. */
 const TICKS = 5
@@ -28,6 +28,7 @@ export const ask = async <T>(
 ): Promise<Answer<T>> => {
   let client: PoolClient | undefined
   let over = false
+  const { received } = connections
   const work = async (mayRepeat: boolean): Promise<Answer<T>> => {
     try {
       const taken = await connections.acquire()
@@ -57,11 +58,13 @@ export const ask = async <T>(
   const answer = await Promise.race([work(true), limit.over])
   limit.clear()
   over = true
-  if (answer.kind === 'late') give(new Error('no answer in time'))
-  return answer
+  if (answer.kind !== 'late') return answer
+  const heard = connections.received > received
+  give(new Error('no answer in time'))
+  return { kind: 'late', heard }
 }
 
-const LATE = { kind: 'late' } as const
+const LATE = { kind: 'late', heard: false } as const
 
 /**
  * A time limit that counts time in which answers could be read: a stall of the event loop, however

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import type { QueryConfig, QueryResult, QueryResultRow } from 'pg'
 import { StrictReadModelError } from '../errors.ts'
@@ -40,6 +41,16 @@ export class NodeClient extends pg.Client {
   /** Whether the server owes an answer: to a statement, or to the attempt to connect. */
   get isWaiting(): boolean {
     return !(this as unknown as { readyForQuery?: boolean }).readyForQuery
+  }
+
+  /** The number of the server's process behind the connection. */
+  get processId(): number | undefined {
+    return (this as unknown as { processID?: number | null }).processID ?? undefined
+  }
+
+  /** Bytes that have come so far. */
+  get received(): number {
+    return (this.connection.stream as Socket).bytesRead
   }
 
   override query(...args: never[]): never {

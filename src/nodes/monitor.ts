@@ -178,7 +178,7 @@ export class Monitor {
       return undefined
     }
     if (answer.kind === 'late') {
-      node.note('probe-missed', silence())
+      if (!answer.heard) node.note('probe-missed', silence())
       return undefined
     }
     const failure = this.#hooks.classify(answer.error)

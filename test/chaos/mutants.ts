@@ -64,7 +64,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace:
           'const said = asPool && error instanceof pg.DatabaseError\n' +
           "if (!said && faultOf(error, 'statement').follows.write !== 'failed') " +
-          'return writeOnce(core, config, { asPool }, deadline, report)\n',
+          'return writeOnce(core, config, { asPool }, deadline, leased)\n',
       },
     ],
     caughtBy: ['duplicate'],

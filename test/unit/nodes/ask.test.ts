@@ -29,7 +29,7 @@ test('an answer in time', async () => {
 test('no answer: the connection goes', async () => {
   const answer = ask(connections(async () => client()), 500, () => at(5_000, 42)) // prettier-ignore
   await vi.advanceTimersByTimeAsync(600)
-  expect(await answer).toEqual({ kind: 'late' })
+  expect(await answer).toEqual({ kind: 'late', heard: false })
   expect(released).toEqual([expect.any(Error)])
 })
 
@@ -37,7 +37,7 @@ test('a connection that comes too late is kept for the next question', async () 
   const asked = vi.fn(async () => 42)
   const answer = ask(connections(() => at(2_000, client())), 500, asked) // prettier-ignore
   await vi.advanceTimersByTimeAsync(600)
-  expect(await answer).toEqual({ kind: 'late' })
+  expect(await answer).toEqual({ kind: 'late', heard: false })
   await vi.advanceTimersByTimeAsync(2_000)
   expect(released).toEqual([undefined])
   expect(asked).not.toHaveBeenCalled()
