@@ -71,13 +71,18 @@ const open = (servers: TestCluster, settings: object = {}, user: object = {}): P
 const tableOn = async (servers: TestCluster): Promise<void> => {
   const parts = open(servers)
   await parts.sql('CREATE TABLE posts (id int PRIMARY KEY)')
-  // Both replicas have it, so that reads can start anywhere.
+  // Reads can start anywhere.
+  await onReplicas(servers, "to_regclass('posts') IS NOT NULL")
+}
+
+/** Waits until both replicas have what the condition asks for. */
+const onReplicas = async (servers: TestCluster, condition: string): Promise<void> => {
   for (const name of ['replica1', 'replica2']) {
     const client = new pg.Client(servers.url(name))
     await client.connect()
     await expect
-      .poll(async () => (await client.query("SELECT to_regclass('posts') AS found")).rows[0].found)
-      .toBe('posts')
+      .poll(async () => (await client.query(`SELECT ${condition} AS found`)).rows[0].found)
+      .toBe(true)
     await client.end()
   }
 }
@@ -198,6 +203,7 @@ test('where the history may not be read, the primary shows what there is', async
   await tableOn(servers)
   const admin = open(servers)
   await admin.sql("CREATE ROLE app LOGIN PASSWORD 'app'; GRANT SELECT, INSERT ON posts TO app")
+  await onReplicas(servers, "EXISTS (SELECT FROM pg_roles WHERE rolname = 'app')")
   const parts = open(servers, {}, { username: 'app', password: 'app' })
   const token = await parts.session(async () => {
     await parts.write(1)
