@@ -199,6 +199,7 @@ class World {
       ports: PORTS,
       branches: this.#branches,
       samples: this.#samples,
+      stalls: [],
       faults: [
         {
           kind: 'anything',
