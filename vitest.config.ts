@@ -32,6 +32,7 @@ export default defineConfig({
           exclude: process.env['FAULTS'] === 'all' ? [] : ['test/faults/**/*.long.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          expect: { poll: { timeout: 20_000 } },
           maxWorkers: 2,
           sequence: { groupOrder: 4 },
         },
@@ -48,7 +49,7 @@ export default defineConfig({
           // These start servers of their own, or none: containers would change nothing.
           exclude: [
             'test/integration/cluster/{failover,monitor,outside-writes,session,session-failover,survival}.test.ts',
-            'test/integration/cluster/{bad-input,lag-without-primary,unknown-positions,untold-replicas,without-positions,workers}.test.ts',
+            'test/integration/cluster/{bad-input,far-away,lag-without-primary,unknown-positions,untold-replicas,without-positions,workers}.test.ts',
             'test/integration/examples/{demo,processes}.test.ts',
             'test/integration/web/*.test.ts',
             'test/integration/testing/{dev,faults,installation,leftovers}.test.ts',
