@@ -77,6 +77,8 @@ export default defineConfig({
     dir: 'dist',
     format: 'esm',
     sourcemap: true,
+    // To compile the text is most of what is left of an import. Names stay: pools and errors are told by theirs.
+    minify: { compress: true, mangle: { keepNames: true }, codegen: { removeWhitespace: true } },
     // `src` is published beside it.
     sourcemapExcludeSources: true,
     chunkFileNames: 'chunks/[name]-[hash].js',

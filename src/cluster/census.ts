@@ -5,6 +5,7 @@ import type { Node } from '../nodes/node.ts'
 import { PROBE_NAME } from '../nodes/state.ts'
 import type { ServerState } from '../nodes/state.ts'
 import type { Answer } from '../routing/election.ts'
+import { faultOf } from '../routing/failures.ts'
 
 const { askMs, askSilentMs, silentMs } = RUNTIME_LIMITS.discovery
 
@@ -59,7 +60,10 @@ export class Census {
     // Nobody waits for a silent one, which may only be far away.
     const limitMs = this.#silent.has(node) ? askSilentMs : askMs
     const answer = await ask(node.control, limitMs, (client) => node.probe.ask(client, PROBE_NAME))
-    if (answer.kind === 'failed') this.#refusing.add(node)
+    // One that did not let us in in time has not refused.
+    const refuses =
+      answer.kind === 'failed' && faultOf(answer.error, 'connect').name !== 'connecting timed out'
+    if (refuses) this.#refusing.add(node)
     else this.#refusing.delete(node)
     if (answer.kind !== 'answered') {
       this.#heard.delete(node)

@@ -174,8 +174,8 @@ test('all connections are cut and the way is slow: a write waits for the answers
     ),
   )
   await cluster.writer.query('SELECT 1')
-  // Logging in takes longer than one round of the search for the primary waits, and so does each question.
-  await Promise.all(ways.map((way) => way.set('delay', { delayMs: 180 })))
+  // Logging in takes longer than one round of the search for the primary waits, and no question does.
+  await Promise.all(ways.map((way) => way.set('delay', { delayMs: 60 })))
   const cut = new Promise((resolve) => cluster.writer.once('error', resolve))
   for (const way of ways) way.reset()
   await cut
