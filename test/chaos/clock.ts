@@ -1,5 +1,3 @@
-import type { Stall } from './history.ts'
-
 /** Milliseconds of the machine's monotonic clock: the same in all processes. */
 export const now = (): number => Number(process.hrtime.bigint()) / 1e6
 
@@ -16,25 +14,6 @@ export const watchStalls = (): void => {
     stalled += Math.max(0, now() - expected)
     expected = now() + EVERY_MS
   }, EVERY_MS).unref()
-}
-
-/** Longer than any load that leaves the machine usable keeps a timer waiting. */
-const STANDS_STILL_MS = 250
-
-/** Notes from now on when a process that does next to nothing was not run: the machine stood still. */
-export const watchMachine = (): {
-  readonly stalls: readonly Stall[]
-  readonly stop: () => void
-} => {
-  const stalls: Stall[] = []
-  let seenAt = now()
-  const timer = setInterval(() => {
-    const at = now()
-    if (at - seenAt - EVERY_MS > STANDS_STILL_MS) stalls.push({ start: seenAt, end: at })
-    seenAt = at
-  }, EVERY_MS)
-  timer.unref()
-  return { stalls, stop: () => clearInterval(timer) }
 }
 
 /** The sum of all stalls up to now, one that is just ending included. */

@@ -85,12 +85,6 @@ export interface Sample {
   readonly lsn: bigint
 }
 
-/** A time in which nothing on the machine ran, or nearly nothing. */
-export interface Stall {
-  readonly start: number
-  readonly end: number
-}
-
 /** A timeline that ended where another one forked off, from the last primary's history file. */
 export interface Branch {
   readonly timeline: number
@@ -145,7 +139,6 @@ export interface History {
   readonly branches: readonly Branch[]
   readonly samples: readonly Sample[]
   readonly faults: readonly Fault[]
-  readonly stalls: readonly Stall[]
   /** When the last fault was over and the servers were whole again. */
   readonly healedAt: number
   /** Statements that replicas refused because they write (25006), by node. */

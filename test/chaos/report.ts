@@ -15,14 +15,10 @@ export const report = (history: History, { findings, account }: Verdict): string
     `writes    ${account.attempted} attempted = ${account.acked} acked + ${account.failed} failed + ${account.unknown} unknown + ${account.open} open; ` +
       `${account.applied} of the unknown and open ones applied, ${account.lost} of the acked ones lost with a timeline`,
     `latest    ${Math.round(overDeadline(history.operations))} ms after its deadline`,
-    `machine   stood still ${history.stalls.length} times, ${Math.round(stillMs(history))} ms in all`,
     `heap      ${heapLine(history)}`,
     '',
     ...(findings.length === 0 ? ['No findings.'] : findingLines(findings, history)),
   ].join('\n')
-
-const stillMs = ({ stalls }: History): number =>
-  stalls.reduce((sum, { start, end }) => sum + end - start, 0)
 
 const callTable = (operations: readonly Operation[]): readonly string[] => {
   const rows = new Map<string, Operation[]>()

@@ -6,7 +6,7 @@ import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/start-cluster.ts'
 import { finalState, historyOf, leftoversOf, refusedWritesOf } from './aftermath.ts'
 import { RECOVERY_MS } from './checker/survival.ts'
-import { now, watchMachine } from './clock.ts'
+import { now } from './clock.ts'
 import { Crew } from './crew.ts'
 import type { Complaint, History } from './history.ts'
 import { loadOperations } from './load.ts'
@@ -81,7 +81,6 @@ const runOn = async (servers: TestCluster, options: RunOptions): Promise<History
   await stage.withClient(stage.primary, (client) => client.query(TABLE))
   for (const replica of stage.replicas) await servers.setApplyDelay(replica, USUAL_DELAY_MS)
   const sampling = sample(stage)
-  const machine = watchMachine()
   await crew.start()
   const measuring = setInterval(() => crew.measure(), MEASURE_MS)
   const calmMs = options.recovers ? RECOVERY_MS + CALM_MS : 1_000
@@ -98,7 +97,6 @@ const runOn = async (servers: TestCluster, options: RunOptions): Promise<History
   const leftovers = await leftoversOf(stage)
   await crew.close(CLOSE_LIMIT_MS)
   sampling.stop()
-  machine.stop()
   close()
   tell('reading the final state')
   const { timeline, branches } = await historyOf(stage)
@@ -111,7 +109,6 @@ const runOn = async (servers: TestCluster, options: RunOptions): Promise<History
     branches,
     samples: sampling.samples,
     faults,
-    stalls: machine.stalls,
     healedAt,
     refusedWrites: refusedWritesOf(stage),
     leftovers,

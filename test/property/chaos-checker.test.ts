@@ -54,18 +54,6 @@ test('a failover may lose what committed behind the point where the histories pa
   }
 })
 
-test('a call that failed while the machine stood still is no finding', () => {
-  const plant = PLANTED.find(({ kind }) => kind === 'failed-read')?.plant
-  const failed = plant?.(validHistory(7), seeded(7))
-  const at = failed?.operations.find(({ id }) => id === 'planted')?.invoked ?? 0
-  const found = (history: Parameters<typeof check>[0]): string[] =>
-    check(history).findings.flatMap(({ kind, operations }) =>
-      operations.includes('planted') ? [kind] : [],
-    )
-  expect(found(failed!)).toEqual(['failed-read'])
-  expect(found({ ...failed!, stalls: [{ start: at - 1, end: at }] })).toEqual([])
-})
-
 test('a read that said that it is stale is no finding', () => {
   const history = validHistory(7)
   const stale = history.operations.map((operation) =>

@@ -199,7 +199,6 @@ class World {
       ports: PORTS,
       branches: this.#branches,
       samples: this.#samples,
-      stalls: [],
       faults: [
         {
           kind: 'anything',

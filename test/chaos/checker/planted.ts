@@ -299,15 +299,6 @@ export const PLANTED: readonly Planted[] = [
     plant: (history) => failing(history, WRITE, 'session'),
   },
   {
-    name: 'the machine stood still for half of the time',
-    kind: 'not-alive',
-    plant: (history) => {
-      const times = history.operations.map(({ invoked }) => invoked).toSorted((a, b) => a - b)
-      const [start = 0] = times
-      return { ...history, stalls: [{ start, end: (start + (times.at(-1) ?? 0)) / 2 }] }
-    },
-  },
-  {
     name: 'a connection was never given back',
     kind: 'connection-leak',
     plant: (history) => ({

@@ -1,4 +1,4 @@
-import type { Fault, Operation, Stall } from '../history.ts'
+import type { Fault, Operation } from '../history.ts'
 import type { Facts } from './facts.ts'
 import { finding } from './finding.ts'
 import type { Finding } from './finding.ts'
@@ -14,9 +14,6 @@ const RECOVERY_CONFLICT = '40001'
 
 /** For this time after a fault its consequences are still its own. */
 const AFTERMATH_MS = 1_000
-
-/** A machine that stands still for more than this share of the time shows nothing. */
-const STILL_SHARE = 0.1
 
 /** After the last fault everything works within this time. */
 export const RECOVERY_MS = 10_000
@@ -42,8 +39,6 @@ export function* checkSurvival({ history }: Facts): Generator<Finding> {
         yield finding('never-returned', `a call of ${operation.process} never returned`, id)
       continue
     }
-    // Nobody could have answered in time.
-    if (isDuring(history.stalls, operation)) continue
     const writes = operation.steps.some(({ type }) => type === 'append')
     // Replay takes the replica's snapshot away, fault or not, and the function around it is the caller's to repeat.
     if (operation.bound && !writes && error === RECOVERY_CONFLICT) continue
@@ -65,14 +60,6 @@ export function* checkSurvival({ history }: Facts): Generator<Finding> {
       id,
     )
   }
-  const times = history.operations.map(({ invoked }) => invoked).toSorted((a, b) => a - b)
-  const lengthMs = (times.at(-1) ?? 0) - (times[0] ?? 0)
-  const stillMs = history.stalls.reduce((sum, { start, end }) => sum + end - start, 0)
-  if (stillMs > lengthMs * STILL_SHARE && stillMs > 0)
-    yield finding(
-      'not-alive',
-      `the machine stood still for ${Math.round(stillMs)} ms: its calls show nothing`,
-    )
   const calm = history.operations.filter(({ invoked }) => invoked > calmAt).length
   if (unserved.length > calm * RIGHT_ANSWERS_SHARE)
     yield finding(
@@ -81,9 +68,6 @@ export function* checkSurvival({ history }: Facts): Generator<Finding> {
       ...unserved,
     )
 }
-
-const isDuring = (stalls: readonly Stall[], { invoked, returned = Infinity }: Operation): boolean =>
-  stalls.some(({ start, end }) => end + AFTERMATH_MS >= invoked && start <= returned)
 
 /** Failed calls and faults are few: each looks at all. */
 const faultsAround = (
